@@ -1,0 +1,7 @@
+namespace Dnn.Cli.Tests;
+
+public class Smoke
+{
+    [Xunit.Fact]
+    public void One() => Xunit.Assert.Equal(1, 1);
+}

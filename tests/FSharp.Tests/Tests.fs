@@ -1,0 +1,4 @@
+module Dnn.FSharp.Tests.Smoke
+open Xunit
+[<Fact>]
+let ``one is one`` () = Assert.Equal(1, 1)
