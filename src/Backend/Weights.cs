@@ -44,13 +44,20 @@ public sealed class Weights : IReadOnlyCollection<KeyValuePair<string, Tensor>>
         ImmutableSortedDictionary<string, Tensor>.Builder map = Empty._tensors.ToBuilder();
         foreach ((string path, Tensor tensor) in tensors)
         {
-            map.Add(path, tensor);
+            // The builder's own Add takes a pair that is there already.
+            if (!map.TryAdd(path, tensor))
+            {
+                throw new ArgumentException($"two tensors have the path '{path}'", nameof(tensors));
+            }
         }
 
         ImmutableSortedDictionary<string, string>.Builder texts = Empty.Metadata.ToBuilder();
         foreach ((string key, string text) in metadata ?? [])
         {
-            texts.Add(key, text);
+            if (!texts.TryAdd(key, text))
+            {
+                throw new ArgumentException($"the metadata has '{key}' twice", nameof(metadata));
+            }
         }
 
         return new Weights(map.ToImmutable(), texts.ToImmutable());

@@ -53,15 +53,16 @@ internal static class Files
                 throw new DataFormatException(path, "this is a folder", "Give the name of a file");
             }
 
-            string target = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
-            temporary = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Path.GetRandomFileName()}.tmp");
-            using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, BufferSize))
+            string target = new FileInfo(full) is { LinkTarget: not null } link ? link.ResolveLinkTarget(returnFinalTarget: true)!.FullName : full;
+            string name = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Path.GetRandomFileName()}.tmp");
+            using (var file = new FileStream(name, FileMode.CreateNew, FileAccess.Write, FileShare.None, BufferSize))
             {
+                temporary = name;
                 write(file);
                 file.Flush(flushToDisk: true);
             }
 
-            File.Move(temporary, target, overwrite: true);
+            File.Move(name, target, overwrite: true);
             temporary = null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
