@@ -77,6 +77,8 @@ internal sealed unsafe class FusedKernel
 
     private FusedKernel(FusedKernelSpec spec, bool compiled)
     {
+        if (spec.Reduction == FusedReduction.Columns && spec.OutputSize == 1)
+            spec = new FusedKernelSpec(spec.Dims, spec.Inputs, spec.Instructions, spec.Outputs, FusedReduction.Rows, spec.Dims.Length);
         Spec = spec;
         _inputs = spec.Inputs.Length;
         _outputs = spec.Outputs.Length;
@@ -118,6 +120,7 @@ internal sealed unsafe class FusedKernel
         ScratchBytes = _chunks > 1 ? checked(_chunks * OutputSize * _outputs * sizeof(long)) : 0;
     }
 
+    /// <summary>What the kernel computes; a reduction of columns to one element has become one of rows.</summary>
     public FusedKernelSpec Spec { get; }
 
     /// <summary>Number of elements of each output.</summary>
