@@ -12,6 +12,8 @@ internal sealed unsafe class FusedInterpreter(FusedProgram program)
     [ThreadStatic]
     private static byte[]? _memory;
 
+    private readonly FusedStep[] _steps = [.. program.Steps];
+
     private readonly int _inputs = program.InputTypes.Length;
 
     /// <summary>Bytes in which every vector of the program has a block of its own.</summary>
@@ -27,7 +29,7 @@ internal sealed unsafe class FusedInterpreter(FusedProgram program)
             for (nint done = 0; done < groups; done += BlockGroups)
             {
                 int block = (int)Math.Min(BlockGroups, groups - done);
-                foreach (FusedStep step in program.Steps)
+                foreach (FusedStep step in _steps)
                     RunStep(step, memory, pointers, slots, done * FusedKernel.Group, block);
                 for (int r = 0; r < program.Results.Length; r++)
                     Finish(program.Results[r], memory, pointers[_inputs + r], done * FusedKernel.Group, block);

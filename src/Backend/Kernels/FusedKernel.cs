@@ -66,6 +66,11 @@ internal sealed unsafe class FusedKernel
     /// <summary>The slot of the start of each iota.</summary>
     private readonly int[] _iotaSlots;
 
+    /// <summary>Rows: for every output the accumulating vectors, and what they begin with.</summary>
+    private readonly int[] _rowVectors;
+
+    private readonly Vector512<long>[] _rowIdentities;
+
     /// <summary>Rows: elements of a row. Columns: rows of the space.</summary>
     private readonly long _reduced;
 
@@ -77,6 +82,8 @@ internal sealed unsafe class FusedKernel
 
     private FusedKernel(FusedKernelSpec spec, bool compiled)
     {
+        if (spec.Reduction == FusedReduction.Columns && spec.OutputSize == 1)
+            spec = new FusedKernelSpec(spec.Dims, spec.Inputs, spec.Instructions, spec.Outputs, FusedReduction.Rows, spec.Dims.Length);
         Spec = spec;
         _inputs = spec.Inputs.Length;
         _outputs = spec.Outputs.Length;
@@ -95,6 +102,15 @@ internal sealed unsafe class FusedKernel
         _program = new FusedProgram(spec, access.ToImmutable());
         _iotaSlots = [.. _program.IotaSlots.Where(s => s >= 0)];
         _loop = compiled ? FusedCode.Compile(_program) : new FusedInterpreter(_program).Run;
+
+        _rowVectors = [.. _program.Results.Select(r => FusedProgram.VectorsOf(r.Type) * Accumulators)];
+        _rowIdentities = new Vector512<long>[_outputs];
+        fixed (Vector512<long>* identities = _rowIdentities)
+            for (int o = 0; o < _outputs; o++)
+            {
+                DType type = _program.Results[o].Type;
+                FusedInterpreter.Fill((byte*)(identities + o), type, FusedProgram.Identity(spec.Outputs[o].Reduce, type));
+            }
 
         OutputSize = spec.OutputSize;
         switch (spec.Reduction)
@@ -118,6 +134,7 @@ internal sealed unsafe class FusedKernel
         ScratchBytes = _chunks > 1 ? checked(_chunks * OutputSize * _outputs * sizeof(long)) : 0;
     }
 
+    /// <summary>What the kernel computes; a reduction of columns to one element has become one of rows.</summary>
     public FusedKernelSpec Spec { get; }
 
     /// <summary>Number of elements of each output.</summary>
@@ -254,6 +271,7 @@ internal sealed unsafe class FusedKernel
     }
 
     /// <summary>Runs the loop over elements start to end of the space in row-major order; outputs begin at their element <paramref name="start"/>'s row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Walk(byte** inputs, byte** outputs, long start, long end)
     {
         int rank = _dims.Length, views = _views, slotCount = _program.SlotCount;
@@ -329,7 +347,7 @@ internal sealed unsafe class FusedKernel
 
     /// <summary>Runs the loop once over the last elements of a row, through copies that have room for a whole group.</summary>
     [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private void RunTail(byte** pointers, long* slots, long done, int count)
     {
         const int stageBytes = Group * sizeof(long);
@@ -394,6 +412,7 @@ internal sealed unsafe class FusedKernel
                 Unsafe.CopyBlockUnaligned(target + i * size, source + i * step, (uint)size);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ReduceRow(byte** pointers, byte* scratch, long unit)
     {
         long row = unit / _chunks, chunk = unit - row * _chunks;
@@ -405,10 +424,8 @@ internal sealed unsafe class FusedKernel
         for (int o = 0; o < _outputs; o++)
         {
             accumulators[o] = memory + o * outputBytes;
-            DType type = _program.Results[o].Type;
-            long identity = FusedProgram.Identity(Spec.Outputs[o].Reduce, type);
-            for (int k = 0; k < FusedProgram.VectorsOf(type) * Accumulators; k++)
-                FusedInterpreter.Fill(accumulators[o] + k * FusedLaneOp.VectorBytes, type, identity);
+            for (int k = 0; k < _rowVectors[o]; k++)
+                _rowIdentities[o].Store((long*)accumulators[o] + k * Vector512<long>.Count);
         }
         if (start < end)
             Walk(pointers, accumulators, start, end);
@@ -421,18 +438,53 @@ internal sealed unsafe class FusedKernel
             switch (_program.Results[o].Type)
             {
                 case DType.F32:
-                    ((float*)target)[unit] = Tree((float*)accumulators[o], Accumulators * Group, code);
+                    ((float*)target)[unit] = Across<float>(accumulators[o], code);
                     break;
                 case DType.F64:
-                    ((double*)target)[unit] = Tree((double*)accumulators[o], Accumulators * Group, code);
+                    ((double*)target)[unit] = AcrossHalves<double>(accumulators[o], code);
                     break;
                 default:
-                    ((long*)target)[unit] = Tree((long*)accumulators[o], Accumulators * Group, code);
+                    ((long*)target)[unit] = AcrossHalves<long>(accumulators[o], code);
                     break;
             }
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static T AcrossHalves<T>(byte* accumulators, ReduceCode code)
+        where T : unmanaged, INumber<T>
+    {
+        var v = (Vector512<T>*)accumulators;
+        for (int k = 0; k < Accumulators; k++)
+            v[k] = Combine(v[k], v[k + Accumulators], code);
+        return Across<T>(accumulators, code);
+    }
+
+    /// <summary>Combines four vectors, and then halves with halves.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static T Across<T>(byte* accumulators, ReduceCode code)
+        where T : unmanaged, INumber<T>
+    {
+        var v = (Vector512<T>*)accumulators;
+        Vector512<T> sum = Combine(Combine(v[0], v[2], code), Combine(v[1], v[3], code), code);
+        for (int lanes = Vector512<T>.Count / 2; lanes > 0; lanes /= 2)
+        {
+            v[0] = sum;
+            v[1] = Vector512.LoadUnsafe(ref *(T*)v, (nuint)lanes);
+            sum = Combine(sum, v[1], code);
+        }
+        return sum.ToScalar();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<T> Combine<T>(Vector512<T> a, Vector512<T> b, ReduceCode code) => code switch
+    {
+        ReduceCode.Sum => a + b,
+        ReduceCode.Max => Vector512.Max(a, b),
+        _ => Vector512.Min(a, b),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ReduceColumns(byte** pointers, byte* scratch, long unit)
     {
         long block = unit / _tiles, tile = unit - block * _tiles;
@@ -483,7 +535,8 @@ internal sealed unsafe class FusedKernel
         new Span<byte>(partial, checked((int)(OutputSize * sizeof(T)))).CopyTo(new Span<byte>(output, checked((int)(OutputSize * sizeof(T)))));
     }
 
-    /// <summary>Combines n values in place: the second half onto the first, until one is left.</summary>
+    /// <summary>Combines n partial results in place: the second half onto the first, until one is left.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static T Tree<T>(T* values, long n, ReduceCode code)
         where T : unmanaged, INumber<T>
     {
@@ -497,6 +550,7 @@ internal sealed unsafe class FusedKernel
     }
 
     /// <summary>target[i] = target[i] ∘ source[i]; the vectors of it give the bits of the elements one by one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Fold<T>(T* target, T* source, long n, ReduceCode code)
         where T : unmanaged, INumber<T>
     {

@@ -12,7 +12,7 @@ namespace Dnn.Backend;
 /// </summary>
 internal static unsafe class FusedLanes
 {
-    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining | MethodImplOptions.AggressiveOptimization;
 
     [MethodImpl(Inline)]
     public static Vector512<float> LoadSingle(byte* p) => Vector512.Load((float*)p);

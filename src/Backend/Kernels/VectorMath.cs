@@ -14,6 +14,9 @@ namespace Dnn.Backend;
 /// </summary>
 internal static partial class VectorMath
 {
+    /// <summary>Inlined where the compiler's budget allows, and where not, optimized from the first call on.</summary>
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining | MethodImplOptions.AggressiveOptimization;
+
     private const float Ln2High = 0.6931472f;
     private const float Ln2Low = -1.9046542e-9f;
     private const float Log2E = 1.442695f;
@@ -22,15 +25,15 @@ internal static partial class VectorMath
     private const float TrigLimit = 1e5f;
 
     /// <summary>a·b + c, rounded once.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<float> Fma(Vector512<float> a, Vector512<float> b, Vector512<float> c)
         => Vector512.FusedMultiplyAdd(a, b, c);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<float> V(float value) => Vector512.Create(value);
 
     /// <summary>x·2ᵏ for whole |k| ≤ 250, rounded once where it is subnormal.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<float> Scale(Vector512<float> x, Vector512<float> k)
     {
         if (Avx512F.IsSupported)
@@ -41,7 +44,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>eˣ.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Exp(Vector512<float> x)
     {
         // The second operand of MinNative and MaxNative is the one that survives a NaN.
@@ -57,7 +60,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>eˣ − 1 for −18 ≤ x ≤ 89, by 2·(2ᵏ⁻¹·(eʳ − 1) + (2ᵏ⁻¹ − ½)), which overflows no sooner than the result.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<float> Expm1Bounded(Vector512<float> x)
     {
         Vector512<float> k = Vector512.Round(x * V(Log2E));
@@ -75,7 +78,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>eˣ − 1.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Expm1(Vector512<float> x)
     {
         Vector512<float> y = Expm1Bounded(Vector512.MinNative(V(89f), Vector512.MaxNative(V(-18f), x)));
@@ -83,7 +86,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>ln x.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Log(Vector512<float> x)
     {
         Vector512<float> tiny = Vector512.LessThan(x, V(1.17549435e-38f));
@@ -93,7 +96,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>ln(1 + x).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Log1p(Vector512<float> x)
     {
         Vector512<float> u = V(1f) + x;
@@ -103,7 +106,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>ln x + shift·ln 2 + small for a positive, normal, finite x.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<float> LogPositive(Vector512<float> x, Vector512<float> shift, Vector512<float> small)
     {
         // x = 2ᵏ·m with m in [√½, √2)
@@ -126,7 +129,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>y, but −∞ where x = 0, NaN where x &lt; 0 or NaN, +∞ where x = +∞.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<float> LogSpecial(Vector512<float> x, Vector512<float> y)
     {
         y = Vector512.ConditionalSelect(Vector512.LessThan(x, V(float.PositiveInfinity)), y, x);
@@ -134,25 +137,37 @@ internal static partial class VectorMath
         return Vector512.ConditionalSelect(Vector512.Equals(x, V(0f)), V(float.NegativeInfinity), y);
     }
 
-    /// <summary>tanh x = (e²ˣ − 1)/(e²ˣ + 1).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    /// <summary>tanh x: an odd polynomial up to 0.625, from there 1 − 2/(e²ˣ + 1).</summary>
+    [MethodImpl(Inline)]
     public static Vector512<float> Tanh(Vector512<float> x)
     {
-        Vector512<float> a = Vector512.MinNative(V(10f), Vector512.Abs(x));
-        Vector512<float> e = Expm1Bounded(a + a);
-        return Vector512.CopySign(e / (e + V(2f)), x);
+        Vector512<float> a = Vector512.Abs(x);
+        Vector512<float> z = a * a;
+        Vector512<float> p = V(-0.00570498127f);
+        p = Fma(p, z, V(0.0206390824f));
+        p = Fma(p, z, V(-0.0537397154f));
+        p = Fma(p, z, V(0.133314416f));
+        p = Fma(p, z, V(-0.333332807f));
+        p = Fma(p, z * a, a);
+        Vector512<float> y = V(1f) - V(2f) / (Exp(a + a) + V(1f));
+        y = Vector512.ConditionalSelect(Vector512.LessThan(a, V(0.625f)), p, y);
+        return Vector512.CopySign(y, x);
     }
 
-    /// <summary>1/(1 + e⁻ˣ).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    /// <summary>1/(1 + e⁻ˣ): with e = e^(−|x|), e/(1 + e) where x is negative, and one correction of the quotient.</summary>
+    [MethodImpl(Inline)]
     public static Vector512<float> Logistic(Vector512<float> x)
     {
         Vector512<float> e = Exp(-Vector512.Abs(x));
-        return Vector512.ConditionalSelect(Vector512.LessThan(x, V(0f)), e, V(1f)) / (V(1f) + e);
+        Vector512<float> n = Vector512.ConditionalSelect(Vector512.LessThan(x, V(0f)), e, V(1f));
+        Vector512<float> q = n / (V(1f) + e);
+        // 1/(1 + e) is q or 1 − q; NaN passes through q.
+        Vector512<float> inverse = Vector512.MaxNative(V(1f) - q, q);
+        return Fma(Fma(-q, e, n - q), inverse, q);
     }
 
     /// <summary>erf x: an odd polynomial up to 1, from there 1 − exp(ln erfc x).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Erf(Vector512<float> x)
     {
         Vector512<float> a = Vector512.MinNative(V(4f), Vector512.Abs(x));
@@ -193,7 +208,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>sin(x + quarter·π/2) by Cody and Waite's reduction, |x| ≤ <see cref="TrigLimit"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<float> Trig(Vector512<float> x, int quarter)
     {
         Vector512<float> k = Vector512.Round(x * V(0.63661975f));
@@ -229,11 +244,11 @@ internal static partial class VectorMath
     }
 
     /// <summary>√x.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Sqrt(Vector512<float> x) => Vector512.Sqrt(x);
 
     /// <summary>1/√x.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Rsqrt(Vector512<float> x) => V(1f) / Vector512.Sqrt(x);
 
     /// <summary>xʸ as y·ln |x| in double precision, with the special values of IEEE 754's pow.</summary>
@@ -258,12 +273,12 @@ internal static partial class VectorMath
     }
 
     /// <summary>x where x &gt; 0 or NaN, else +0.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Relu(Vector512<float> x)
         => Vector512.ConditionalSelect(Vector512.LessThanOrEqual(x, V(0f)), V(0f), x);
 
     /// <summary>1, −1, or x itself where it is ±0 or NaN.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Sign(Vector512<float> x)
     {
         Vector512<float> y = Vector512.ConditionalSelect(Vector512.GreaterThan(x, V(0f)), V(1f), x);
@@ -271,10 +286,10 @@ internal static partial class VectorMath
     }
 
     /// <summary>⌊x⌋.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Floor(Vector512<float> x) => Vector512.Floor(x);
 
     /// <summary>x to the nearest whole number, ties to even.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<float> Round(Vector512<float> x) => Vector512.Round(x);
 }

@@ -14,15 +14,15 @@ internal static partial class VectorMath
     private const double DoubleLog2E = 1.4426950408889634;
 
     /// <summary>a·b + c, rounded once.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<double> Fma(Vector512<double> a, Vector512<double> b, Vector512<double> c)
         => Vector512.FusedMultiplyAdd(a, b, c);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<double> V(double value) => Vector512.Create(value);
 
     /// <summary>eʳ − 1 for |r| ≤ ½·ln 2, by its series.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<double> Expm1Reduced(Vector512<double> r)
     {
         Vector512<double> q = V(1.6059043836821613e-10);
@@ -56,7 +56,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>eˣ − 1 for −40 ≤ x ≤ 710, by 2·(2ᵏ⁻¹·(eʳ − 1) + (2ᵏ⁻¹ − ½)).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<double> Expm1Bounded(Vector512<double> x)
     {
         Vector512<double> k = Vector512.Round(x * V(DoubleLog2E));
@@ -98,7 +98,7 @@ internal static partial class VectorMath
     /// ln x + shift·ln 2 + small for a positive, normal, finite x = 2ᵏ·(1 + f): with s = f/(2 + f), z = s²,
     /// R = z·(2/3 + 2z/5 + …), ln(1 + f) = 2·artanh s = f − (f²/2 − s·(f²/2 + R)).
     /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<double> LogPositive(Vector512<double> x, Vector512<double> shift, Vector512<double> small)
     {
         Vector512<long> bits = x.AsInt64();
@@ -124,7 +124,7 @@ internal static partial class VectorMath
     }
 
     /// <summary>y, but −∞ where x = 0, NaN where x &lt; 0 or NaN, +∞ where x = +∞.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Vector512<double> LogSpecial(Vector512<double> x, Vector512<double> y)
     {
         y = Vector512.ConditionalSelect(Vector512.LessThan(x, V(double.PositiveInfinity)), y, x);
@@ -224,20 +224,20 @@ internal static partial class VectorMath
     }
 
     /// <summary>√x.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<double> Sqrt(Vector512<double> x) => Vector512.Sqrt(x);
 
     /// <summary>1/√x.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<double> Rsqrt(Vector512<double> x) => V(1.0) / Vector512.Sqrt(x);
 
     /// <summary>x where x &gt; 0 or NaN, else +0.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<double> Relu(Vector512<double> x)
         => Vector512.ConditionalSelect(Vector512.LessThanOrEqual(x, V(0.0)), V(0.0), x);
 
     /// <summary>1, −1, or x itself where it is ±0 or NaN.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<double> Sign(Vector512<double> x)
     {
         Vector512<double> y = Vector512.ConditionalSelect(Vector512.GreaterThan(x, V(0.0)), V(1.0), x);
@@ -245,10 +245,10 @@ internal static partial class VectorMath
     }
 
     /// <summary>⌊x⌋.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<double> Floor(Vector512<double> x) => Vector512.Floor(x);
 
     /// <summary>x to the nearest whole number, ties to even.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     public static Vector512<double> Round(Vector512<double> x) => Vector512.Round(x);
 }

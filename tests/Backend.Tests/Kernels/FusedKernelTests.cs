@@ -31,7 +31,7 @@ public unsafe class FusedKernelTests
     public void RandomKernelsComputeWhatTheirInstructionsSay(string reductionName)
     {
         FusedReduction reduction = Enum.Parse<FusedReduction>(reductionName);
-        for (int seed = 0; seed < 120; seed++)
+        for (int seed = 0; seed < 80; seed++)
         {
             using var data = new Data(RandomSpec(new Random(seed), reduction), seed);
             data.Run(FusedMode.Interpreted, 0);
@@ -89,13 +89,12 @@ public unsafe class FusedKernelTests
     {
         foreach ((long[] dims, FusedReduction reduction, int axes) in new[]
         {
-            (new long[] { 3, 40001 }, FusedReduction.Rows, 1),
-            ([50021], FusedReduction.Rows, 1),
-            ([50021], FusedReduction.Columns, 1),
+            (new long[] { 2, 20001 }, FusedReduction.Rows, 1),
+            ([20021], FusedReduction.Columns, 1),
             ([1031, 37], FusedReduction.Columns, 1),
             ([23, 31, 97], FusedReduction.Columns, 2),
-            ([300, 5003], FusedReduction.Columns, 1),
-            ([20011, 3], FusedReduction.Columns, 1),
+            ([20, 5003], FusedReduction.Columns, 1),
+            ([5011, 3], FusedReduction.Columns, 1),
         })
         {
             var builder = new FusedKernelBuilder([.. dims]);
@@ -231,7 +230,7 @@ public unsafe class FusedKernelTests
         int rank = random.Next(reduction == FusedReduction.None ? 0 : 1, 5);
         var dims = new long[rank];
         for (int a = 0; a < rank; a++)
-            dims[a] = random.Next(12) switch { 0 => 1, 1 => random.Next(3), < 7 => random.Next(2, 7), _ => random.Next(10, rank < 3 ? 120 : 24) };
+            dims[a] = random.Next(12) switch { 0 => 1, 1 => random.Next(3), < 7 => random.Next(2, 7), _ => random.Next(10, rank < 3 ? 90 : 20) };
         var builder = new FusedKernelBuilder([.. dims]);
         int inputs = random.Next(1, 5);
         for (int i = 0; i < inputs; i++)
