@@ -99,21 +99,26 @@ public static unsafe class Gemm
             public int GridColumns;
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void Multiply(in MatrixProductArgs<T> args, WorkerPool? pool)
         {
             args.Verify();
-            if (args.M == 0 || args.N == 0 || args.Count == 0)
+            if (args.M == 0 || args.N == 0)
                 return;
-            var job = new Job { Args = args, Parts = 1, GridRows = 1, GridColumns = 1 };
-            var work = (long)args.M * args.N * Math.Max(args.K, 1) * args.Count;
-            if (pool is null || pool.Threads == 1 || work < MinParallelWork)
+            if (pool is { Threads: > 1 } && (double)args.M * args.N * args.K * args.Count >= MinParallelWork)
             {
-                RunPart(&job, 0);
+                var job = new Job { Args = args };
+                Split(ref job, pool.Threads);
+                pool.Run(job.Parts, &RunPart, &job);
                 return;
             }
 
-            Split(ref job, pool.Threads);
-            pool.Run(job.Parts, &RunPart, &job);
+            for (nint batch = 0; batch < args.Batch; batch++)
+            {
+                T* a = args.A + batch * args.ABatch, b = args.B + batch * args.BBatch, c = args.C + batch * args.CBatch;
+                for (nint inner = 0; inner < args.Inner; inner++, a += args.AInner, b += args.BInner, c += args.CInner)
+                    GemmBlock<T, V, S>.Multiply(args.M, args.N, args.K, a, args.ARow, args.ACol, b, args.BRow, args.BCol, c, args.CRow, args.Accumulate);
+            }
         }
 
         // The coarsest grid over one matrix whose blocks, over the whole batch, fill the threads to within an eighth.
@@ -151,6 +156,7 @@ public static unsafe class Gemm
 
         private static int Tiles(int n) => (n + 2 * S.Width - 1) / (2 * S.Width);
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void RunPart(void* state, int part)
         {
             ref var job = ref *(Job*)state;
