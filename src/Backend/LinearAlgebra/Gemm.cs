@@ -37,7 +37,7 @@ public static unsafe class Gemm
     /// <summary>Computes the products that <paramref name="args"/> describes.</summary>
     /// <param name="args">Sizes, memory and strides.</param>
     /// <param name="pool">Shares the work out; without it the caller does all.</param>
-    /// <exception cref="ArgumentException">A size is negative, or rows of C overlap.</exception>
+    /// <exception cref="ArgumentException">A size is negative, or rows or matrices of C overlap.</exception>
     public static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool = null) => Multiply(args, pool, Path);
 
     internal static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool, SimdPath path)
@@ -147,9 +147,9 @@ public static unsafe class Gemm
             {
                 var rows = Math.Min(blocks / columns, job.Args.M);
                 double height = (job.Args.M + rows - 1) / rows, width = (tiles + columns - 1) / columns;
-                // A block reads its rows of A and columns of B: a few rows' worth of time each.
-                var cost = (height + 8) * width + height;
-                if (cost < best)
+                // In units of one row by one tile: reading and packing a tile's columns of B costs about 8, reading a row of A 1/4.
+                var cost = (height + 8) * width + height / 4;
+                if (cost <= best)
                     (best, job.GridRows, job.GridColumns) = (cost, rows, columns);
             }
         }
