@@ -1,0 +1,135 @@
+namespace Dnn.Graph;
+
+/// <summary>
+/// Reverse accumulation as a transformation of graphs: the derivative of an expression is an expression, so that it closes under
+/// itself (Griewank and Walther, Evaluating Derivatives, 2008). What does not depend on the variable gets no derivative rather
+/// than one of zeros; cotangents that meet are summed in a balanced tree.
+/// </summary>
+public static class Gradient
+{
+    /// <summary>The gradient of a scalar with respect to one node.</summary>
+    /// <exception cref="GraphException">y is no float scalar, or does not depend on x through differentiable operations.</exception>
+    public static Expr Of(Expr y, Expr x) => Of(y, [x])[0] ?? throw new GraphException(Disconnection(y, x));
+
+    /// <summary>
+    /// The gradients of a scalar with respect to some nodes; null where it does not depend on them. Each node is cut: it is
+    /// treated as a variable, whatever it was computed from.
+    /// </summary>
+    public static Expr?[] Of(Expr y, IReadOnlyList<Expr> wrt, IDerivationListener? listener = null)
+    {
+        if (!y.Shape.IsScalar || !y.DType.IsFloat())
+            throw new GraphException($"only a float scalar has a gradient, and this is {y.Type}; take a sum or a mean first, or a vjp with a cotangent");
+        return Vjp([y], [Expr.Scalar(1, y.DType)], wrt, listener);
+    }
+
+    /// <summary>Σᵢ cotangentᵢ · ∂yᵢ/∂x for every x: the vector-Jacobian product.</summary>
+    public static Expr?[] Vjp(IReadOnlyList<Expr> ys, IReadOnlyList<Expr> cotangents, IReadOnlyList<Expr> wrt, IDerivationListener? listener = null)
+    {
+        var targets = new HashSet<Expr>(wrt);
+        var order = Expr.PostOrder(ys, targets.Contains);
+        var active = new HashSet<Expr>();
+        foreach (var node in order)
+        {
+            if (targets.Contains(node) ? node.DType.IsFloat() : !node.Op.IsGradientFree && node.Args.Any(active.Contains))
+                active.Add(node);
+        }
+
+        var incoming = new Dictionary<Expr, List<Expr>>();
+        for (var i = 0; i < ys.Count; i++)
+        {
+            if (active.Contains(ys[i]))
+                Accumulate(incoming, ys[i], cotangents[i]);
+        }
+
+        var result = new Dictionary<Expr, Expr>();
+        for (var i = order.Count - 1; i >= 0; i--)
+        {
+            var node = order[i];
+            if (!incoming.Remove(node, out var parts))
+                continue;
+            var cotangent = BalancedSum(parts);
+            if (targets.Contains(node))
+            {
+                result[node] = cotangent;
+                continue;
+            }
+
+            var sent = node.Op.Vjp(node, cotangent);
+            for (var k = 0; k < sent.Length; k++)
+            {
+                if (sent[k] is not { } part || !active.Contains(node.Args[k]))
+                    continue;
+                listener?.Derived(part, node);
+                Accumulate(incoming, node.Args[k], part);
+            }
+        }
+
+        return [.. wrt.Select(x => result.GetValueOrDefault(x))];
+    }
+
+    /// <summary>
+    /// ∂y/∂x · v, forward mode from two reverse passes: uᵀJ is linear in u, and its derivative with respect to u, applied to v, is Jv.
+    /// </summary>
+    /// <returns>Null where y does not depend on x.</returns>
+    public static Expr? Jvp(Expr y, Expr x, Expr v)
+    {
+        var u = Expr.Variable("u", y.Shape, y.DType);
+        var pulled = Vjp([y], [u], [x])[0];
+        return pulled is null ? null : Vjp([pulled], [v], [u])[0];
+    }
+
+    /// <summary>The Hessian of a scalar times v: forward over reverse, never the matrix.</summary>
+    public static Expr? Hvp(Expr y, Expr x, Expr v) => Of(y, [x])[0] is { } gradient ? Jvp(gradient, x, v) : null;
+
+    /// <summary>Why y has no gradient with respect to x: not reachable, or cut on the way, and where.</summary>
+    public static string Disconnection(Expr y, Expr x) => Barriers(y, x) is { } cut
+        ? cut.Count == 0
+            ? $"{y.Type} does not depend on {Printer.Line(x)}"
+            : $"the path from {Printer.Line(x)} stops at {string.Join(", ", cut.Take(3).Select(c => $"`{c.Op.Name}`"))}, through which no gradient passes"
+        : "";
+
+    /// <summary>The nodes between x and y through which no gradient passes.</summary>
+    public static List<Expr> Barriers(Expr y, Expr x)
+    {
+        var reached = new HashSet<Expr> { x };
+        var cuts = new List<Expr>();
+        foreach (var node in Expr.PostOrder([y], n => n == x))
+        {
+            if (!node.Args.Any(reached.Contains))
+                continue;
+            if (node.Op.IsGradientFree)
+                cuts.Add(node);
+            else
+                reached.Add(node);
+        }
+
+        return cuts;
+    }
+
+    private static void Accumulate(Dictionary<Expr, List<Expr>> incoming, Expr node, Expr part)
+    {
+        if (!incoming.TryGetValue(node, out var parts))
+            incoming[node] = parts = new List<Expr>(1);
+        parts.Add(part);
+    }
+
+    private static Expr BalancedSum(List<Expr> parts)
+    {
+        var terms = parts;
+        while (terms.Count > 1)
+        {
+            var next = new List<Expr>((terms.Count + 1) / 2);
+            for (var i = 0; i < terms.Count; i += 2)
+                next.Add(i + 1 < terms.Count ? terms[i] + terms[i + 1] : terms[i]);
+            terms = next;
+        }
+
+        return terms[0];
+    }
+}
+
+/// <summary>Hears of every expression that a pass made, and from which node.</summary>
+public interface IDerivationListener
+{
+    void Derived(Expr result, Expr origin);
+}
