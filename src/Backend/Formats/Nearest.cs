@@ -4,7 +4,7 @@ namespace Dnn.Backend;
 internal static class Nearest
 {
     /// <summary>
-    /// The candidate with the least edit distance (Levenshtein, case aside), the first of equals; null when none is within a third of
+    /// The candidate with the least edit distance (Damerau 1964, case aside), the first of equals; null when none is within a third of
     /// the name's length, so that a suggestion is rarely nonsense.
     /// </summary>
     public static string? Name(string name, IEnumerable<string> candidates)
@@ -33,23 +33,18 @@ internal static class Nearest
             : $"There are {string.Join(", ", candidates.Take(Listed))}{(candidates.Count > Listed ? $" and {candidates.Count - Listed} more" : "")}";
     }
 
+    // Optimal string alignment: a change, an addition, an omission and two neighbours exchanged cost one each.
     private static int Distance(string a, string b)
     {
-        var row = new int[b.Length + 1];
-        for (int j = 0; j < row.Length; j++)
-        {
-            row[j] = j;
-        }
-
+        int[] before = [], last = [], row = [.. Enumerable.Range(0, b.Length + 1)];
         for (int i = 0; i < a.Length; i++)
         {
-            int diagonal = row[0];
+            (before, last, row) = (last, row, new int[b.Length + 1]);
             row[0] = i + 1;
             for (int j = 0; j < b.Length; j++)
             {
-                int change = diagonal + (a[i] == b[j] ? 0 : 1);
-                diagonal = row[j + 1];
-                row[j + 1] = Math.Min(change, Math.Min(diagonal, row[j]) + 1);
+                int best = Math.Min(last[j] + (a[i] == b[j] ? 0 : 1), Math.Min(last[j + 1], row[j]) + 1);
+                row[j + 1] = i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] ? Math.Min(best, before[j - 1] + 1) : best;
             }
         }
 

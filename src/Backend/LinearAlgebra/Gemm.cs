@@ -37,7 +37,7 @@ public static unsafe class Gemm
     /// <summary>Computes the products that <paramref name="args"/> describes.</summary>
     /// <param name="args">Sizes, memory and strides.</param>
     /// <param name="pool">Shares the work out; without it the caller does all.</param>
-    /// <exception cref="ArgumentException">A size is negative, or rows of C overlap.</exception>
+    /// <exception cref="ArgumentException">A size is negative, or rows or matrices of C overlap.</exception>
     public static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool = null) => Multiply(args, pool, Path);
 
     internal static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool, SimdPath path)
@@ -99,21 +99,26 @@ public static unsafe class Gemm
             public int GridColumns;
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void Multiply(in MatrixProductArgs<T> args, WorkerPool? pool)
         {
             args.Verify();
-            if (args.M == 0 || args.N == 0 || args.Count == 0)
+            if (args.M == 0 || args.N == 0)
                 return;
-            var job = new Job { Args = args, Parts = 1, GridRows = 1, GridColumns = 1 };
-            var work = (long)args.M * args.N * Math.Max(args.K, 1) * args.Count;
-            if (pool is null || pool.Threads == 1 || work < MinParallelWork)
+            if (pool is { Threads: > 1 } && (double)args.M * args.N * args.K * args.Count >= MinParallelWork)
             {
-                RunPart(&job, 0);
+                var job = new Job { Args = args };
+                Split(ref job, pool.Threads);
+                pool.Run(job.Parts, &RunPart, &job);
                 return;
             }
 
-            Split(ref job, pool.Threads);
-            pool.Run(job.Parts, &RunPart, &job);
+            for (nint batch = 0; batch < args.Batch; batch++)
+            {
+                T* a = args.A + batch * args.ABatch, b = args.B + batch * args.BBatch, c = args.C + batch * args.CBatch;
+                for (nint inner = 0; inner < args.Inner; inner++, a += args.AInner, b += args.BInner, c += args.CInner)
+                    GemmBlock<T, V, S>.Multiply(args.M, args.N, args.K, a, args.ARow, args.ACol, b, args.BRow, args.BCol, c, args.CRow, args.Accumulate);
+            }
         }
 
         // The coarsest grid over one matrix whose blocks, over the whole batch, fill the threads to within an eighth.
@@ -142,15 +147,16 @@ public static unsafe class Gemm
             {
                 var rows = Math.Min(blocks / columns, job.Args.M);
                 double height = (job.Args.M + rows - 1) / rows, width = (tiles + columns - 1) / columns;
-                // A block reads its rows of A and columns of B: a few rows' worth of time each.
-                var cost = (height + 8) * width + height;
-                if (cost < best)
+                // In units of one row by one tile: reading and packing a tile's columns of B costs about 8, reading a row of A 1/4.
+                var cost = (height + 8) * width + height / 4;
+                if (cost <= best)
                     (best, job.GridRows, job.GridColumns) = (cost, rows, columns);
             }
         }
 
         private static int Tiles(int n) => (n + 2 * S.Width - 1) / (2 * S.Width);
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void RunPart(void* state, int part)
         {
             ref var job = ref *(Job*)state;

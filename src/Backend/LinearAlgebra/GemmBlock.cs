@@ -20,13 +20,25 @@ internal static unsafe class GemmBlock<T, V, S>
     private const int MaxBytesUnpacked = 24 * 1024;
 
     // A row stride that is a multiple of this maps a tile's rows of A onto few cache sets.
-    private const int CollidingStride = 512;
+    private const int CollidingStride = 2048;
 
-    private static int TileColumns => 2 * S.Width;
+    private static int TileColumns
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 2 * S.Width;
+    }
 
-    private static int BlockN => 16 * 1024 / sizeof(T) / TileColumns * TileColumns;
+    private static int BlockN
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 4 * 1024 / sizeof(T) / TileColumns * TileColumns;
+    }
 
-    private static int BlockM => 12 * S.MaxRows;
+    private static int BlockM
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 12 * S.MaxRows;
+    }
 
     /// <summary>Computes C (+)= A·B for m×n elements of C.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -206,65 +218,70 @@ internal static unsafe class GemmBlock<T, V, S>
 
     private static nint PackedRows(int m) => (nint)((m + S.MaxRows - 1) / S.MaxRows) * PackedHeight;
 
-    // packed[p·step + i] = source[i·stride + p] for i < rows ≤ Width, p < k; the rest of each vector becomes 0.
+    // packed[p·step + i] = source[i·stride + p] for i < rows ≤ Width, p < k; the rest of each vector is undefined.
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackTransposed(int k, int rows, T* source, nint stride, T* packed, int step)
+    private static void PackTransposed(int k, int rows, T* source, nint stride, T* packed, nint step)
     {
-        // log2(Width) perfect shuffles transpose a square of vectors; each pass zips vector i with vector i + Width/2.
-        var half = S.Width / 2;
-        var square = stackalloc T[2 * S.Width * S.Width];
-        for (; k > 0; k -= S.Width, source += S.Width, packed += (nint)S.Width * step)
+        // log2(Width) perfect shuffles transpose a square of Width vectors; they are taken two at a time.
+        var memory = stackalloc byte[(S.Width + 1) * S.Width * sizeof(T)];
+        var square = (T*)((nint)(memory + S.Width * sizeof(T) - 1) & -(nint)(S.Width * sizeof(T)));
+        for (; k >= S.Width; k -= S.Width, source += S.Width, packed += S.Width * step)
         {
-            var depth = Math.Min(k, S.Width);
-            if (depth < S.Width)
+            switch (S.Width)
             {
-                for (nint p = 0; p < depth; p++)
-                {
-                    S.Store(packed + p * step, default);
-                    for (nint i = 0; i < rows; i++)
-                        packed[p * step + i] = source[i * stride + p];
-                }
-
-                return;
-            }
-
-            T* from = square, to = square + S.Width * S.Width;
-            for (nint i = 0; i < half; i++)
-            {
-                var (low, high) = S.Zip(
-                    i < rows ? S.Load(source + i * stride) : default,
-                    i + half < rows ? S.Load(source + (i + half) * stride) : default);
-                S.Store(from + 2 * i * S.Width, low);
-                S.Store(from + (2 * i + 1) * S.Width, high);
-            }
-
-            for (var pass = 4; pass < S.Width; pass *= 2)
-            {
-                for (nint i = 0; i < half; i++)
-                {
-                    var (low, high) = S.Zip(S.Load(from + i * S.Width), S.Load(from + (i + half) * S.Width));
-                    S.Store(to + 2 * i * S.Width, low);
-                    S.Store(to + (2 * i + 1) * S.Width, high);
-                }
-
-                var swap = from;
-                from = to;
-                to = swap;
-            }
-
-            if (S.Width == 2)
-            {
-                S.Store(packed, S.Load(from));
-                S.Store(packed + step, S.Load(from + 2));
-                continue;
-            }
-
-            for (nint i = 0; i < half; i++)
-            {
-                var (low, high) = S.Zip(S.Load(from + i * S.Width), S.Load(from + (i + half) * S.Width));
-                S.Store(packed + 2 * i * step, low);
-                S.Store(packed + (2 * i + 1) * step, high);
+                case 2:
+                    Shuffle(source, stride, rows, packed, step);
+                    break;
+                case 4:
+                    ShuffleTwice(source, stride, rows, packed, step);
+                    break;
+                case 8:
+                    ShuffleTwice(source, stride, rows, square, S.Width);
+                    Shuffle(square, S.Width, S.Width, packed, step);
+                    break;
+                default:
+                    ShuffleTwice(source, stride, rows, square, S.Width);
+                    ShuffleTwice(square, S.Width, S.Width, packed, step);
+                    break;
             }
         }
+
+        for (nint i = 0; i < rows; i++)
+        {
+            for (nint p = 0; p < k; p++)
+                packed[p * step + i] = source[i * stride + p];
+        }
     }
+
+    // Zips vector i with vector i + Width/2; the last of `rows` vectors stands for those that are missing.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Shuffle(T* from, nint fromStep, nint rows, T* to, nint toStep)
+    {
+        for (nint i = 0; i < S.Width / 2; i++, to += 2 * toStep)
+        {
+            var (low, high) = S.Zip(LoadRow(from, fromStep, i, rows), LoadRow(from, fromStep, i + S.Width / 2, rows));
+            S.Store(to, low);
+            S.Store(to + toStep, high);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void ShuffleTwice(T* from, nint fromStep, nint rows, T* to, nint toStep)
+    {
+        for (nint i = 0; i < S.Width / 4; i++, to += 4 * toStep)
+        {
+            var (a, b) = S.Zip(LoadRow(from, fromStep, i, rows), LoadRow(from, fromStep, i + S.Width / 2, rows));
+            var (c, d) = S.Zip(LoadRow(from, fromStep, i + S.Width / 4, rows), LoadRow(from, fromStep, i + 3 * S.Width / 4, rows));
+            var (first, second) = S.Zip(a, c);
+            var (third, fourth) = S.Zip(b, d);
+            S.Store(to, first);
+            S.Store(to + toStep, second);
+            S.Store(to + 2 * toStep, third);
+            S.Store(to + 3 * toStep, fourth);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V LoadRow(T* p, nint step, nint row, nint rows) => S.Load(p + Math.Min(row, rows - 1) * step);
 }

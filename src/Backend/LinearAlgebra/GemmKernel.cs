@@ -14,6 +14,9 @@ internal static unsafe class GemmKernel<T, V, S>
     where V : struct
     where S : struct, ISimd<T, V>
 {
+    // Rows of an unpacked B lie too far apart for the processor to foresee them.
+    private const int PrefetchedRows = 12;
+
     /// <summary>Computes C (+)= A·B for a tile of sizeof(R) rows and the columns that <typeparamref name="E"/> says.</summary>
     /// <param name="k">The length of the sums.</param>
     /// <param name="a">The tile's rows of A.</param>
@@ -36,7 +39,7 @@ internal static unsafe class GemmKernel<T, V, S>
         V h0 = default, h1 = default, h2 = default, h3 = default, h4 = default, h5 = default, h6 = default, h7 = default, h8 = default, h9 = default, h10 = default, h11 = default, h12 = default, h13 = default;
         if (accumulate)
         {
-            if (sizeof(R) > 0) LoadRow<E>(c, mask, tail, ref l0, ref h0);
+            LoadRow<E>(c, mask, tail, ref l0, ref h0);
             if (sizeof(R) > 1) LoadRow<E>(c + cRow, mask, tail, ref l1, ref h1);
             if (sizeof(R) > 2) LoadRow<E>(c + 2 * cRow, mask, tail, ref l2, ref h2);
             if (sizeof(R) > 3) LoadRow<E>(c + 3 * cRow, mask, tail, ref l3, ref h3);
@@ -59,8 +62,9 @@ internal static unsafe class GemmKernel<T, V, S>
         {
             V low = default, high = default;
             LoadRow<E>(b, mask, tail, ref low, ref high);
+            PrefetchRow<E>(b + PrefetchedRows * bRow);
             b += bRow;
-            if (sizeof(R) > 0) AddRow<E>(a, low, high, ref l0, ref h0);
+            AddRow<E>(a, low, high, ref l0, ref h0);
             if (sizeof(R) > 1) AddRow<E>(a + aRow, low, high, ref l1, ref h1);
             if (sizeof(R) > 2) AddRow<E>(a + 2 * aRow, low, high, ref l2, ref h2);
             if (sizeof(R) > 3) AddRow<E>(a + stride3, low, high, ref l3, ref h3);
@@ -80,7 +84,7 @@ internal static unsafe class GemmKernel<T, V, S>
             a += aCol;
         }
 
-        if (sizeof(R) > 0) StoreRow<E>(c, mask, tail, l0, h0);
+        StoreRow<E>(c, mask, tail, l0, h0);
         if (sizeof(R) > 1) StoreRow<E>(c + cRow, mask, tail, l1, h1);
         if (sizeof(R) > 2) StoreRow<E>(c + 2 * cRow, mask, tail, l2, h2);
         if (sizeof(R) > 3) StoreRow<E>(c + 3 * cRow, mask, tail, l3, h3);
@@ -106,6 +110,14 @@ internal static unsafe class GemmKernel<T, V, S>
         }
 
         high = typeof(E) == typeof(FullTile) ? S.Load(p) : S.LoadFirst(p, mask, tail);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void PrefetchRow<E>(T* p)
+    {
+        S.Prefetch(p);
+        if (typeof(E) != typeof(NarrowTile) && S.Width * sizeof(T) == 64)
+            S.Prefetch(p + S.Width);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -82,13 +82,15 @@ public unsafe struct MatrixProductArgs<T>
 
     internal readonly nint COffset(long index) => (nint)(index / Inner * CBatch + index % Inner * CInner);
 
-    /// <exception cref="ArgumentException">A size is negative, or rows of C overlap.</exception>
+    /// <exception cref="ArgumentException">A size is negative, or rows or matrices of C overlap.</exception>
     internal readonly void Verify()
     {
         if ((M | N | K | Batch | Inner) < 0)
             throw new ArgumentException($"A matrix product has a negative size: M={M}, N={N}, K={K}, Batch={Batch}, Inner={Inner}.");
         if (M > 1 && Math.Abs(CRow) < N)
             throw new ArgumentException($"Rows of C overlap: they are {CRow} elements apart and {N} long.");
+        if (M > 0 && N > 0 && Count > 0 && ((Batch > 1 && CBatch == 0) || (Inner > 1 && CInner == 0)))
+            throw new ArgumentException("Matrices of C overlap: a batch of products needs a batch stride for C.");
     }
 }
 

@@ -101,6 +101,8 @@ public sealed class GemmTests
     {
         Assert.Throws<ArgumentException>(() => Gemm.Multiply(new MatrixProductArgs<float>(2, -1, 2, null, null, null)));
         Assert.Throws<ArgumentException>(() => Gemm.Multiply(new MatrixProductArgs<float>(2, 3, 2, null, null, null) { CRow = 2 }));
+        Assert.Throws<ArgumentException>(() => Gemm.Multiply(new MatrixProductArgs<float>(2, 3, 2, null, null, null) { Batch = 2 }));
+        Assert.Throws<ArgumentException>(() => Gemm.Multiply(new MatrixProductArgs<float>(2, 3, 2, null, null, null) { Inner = 2 }));
     }
 
     [Fact]
