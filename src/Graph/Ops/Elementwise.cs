@@ -365,7 +365,7 @@ public abstract record Extremum : Binary
     public override T Value<T, TField>(T x, T y)
     {
         var (a, b) = (TField.Real(x), TField.Real(y));
-        return double.IsNaN(a) ? x : double.IsNaN(b) ? y : a == b ? (x + y) / TField.Of(2) : Prefers(a, b) ? x : y;
+        return double.IsNaN(a) ? x : double.IsNaN(b) ? y : a == b && double.IsFinite(a) ? x + ((y - x) / TField.Of(2)) : Prefers(a, b) ? x : y;
     }
 
     public override long Value(long x, long y) => Prefers(Math.Sign(x.CompareTo(y)), 0) ? x : y;
