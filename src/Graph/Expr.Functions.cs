@@ -193,7 +193,7 @@ public sealed partial class Expr
     public Expr Not() => Make(new Not(), this);
 
     public Expr Cast(DType type) => type == DType ? this : Op is Literal literal && type != DType.Bool && !(literal.DType.IsFloat() && type == DType.I64)
-        ? Scalar(literal.Number, type)
+        ? Scalar(literal.DType == DType.F32 ? (float)literal.Number : literal.Number, type)
         : Make(new Cast(type), this);
 
     public Expr StopGradient() => Make(new StopGradient(), this);
