@@ -117,6 +117,9 @@ public static class Reference
             args.Clear();
             foreach (var arg in node.Args)
                 args.Add(values[arg]);
+            // Sizes that were taken to be equal: the shape rule says where they are not.
+            if (node.Args.Any(a => !a.Shape.IsKnown))
+                node.Op.Infer([.. node.Args.Select((a, i) => new TensorType(a.DType, new Shape([.. args[i].Dims.Select(d => Dim.Of(d))])))]);
             var value = node.Op.Evaluate<T, TField>(node, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(args), context);
             if (!value.Dims.AsSpan().SequenceEqual(context.Evaluate(node.Shape)))
                 throw new ShapeException($"{node.Op.Name}: sizes taken to be equal are not: the value is [{string.Join(", ", value.Dims)}] where {node.Shape} was expected");
