@@ -101,8 +101,16 @@ public static class Reference
         where TField : IField<T>
     {
         var bindings = new Dictionary<string, long>(sizes ?? new Dictionary<string, long>());
-        foreach (var (variable, value) in variables)
-            Unifier.Bind(bindings, variable.Shape, value.Dims, Printer.Line(variable));
+        int known;
+        do
+        {
+            // A size that one variable leaves open, another may tell.
+            known = bindings.Count;
+            foreach (var (variable, value) in variables)
+                Unifier.Bind(bindings, variable.Shape, value.Dims, Printer.Line(variable));
+        }
+        while (bindings.Count > known);
+
         var context = new RefContext(bindings);
         var values = new Dictionary<Expr, RefValue<T>>();
         var args = new List<RefValue<T>>();
