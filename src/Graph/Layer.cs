@@ -1,0 +1,365 @@
+using System.Collections.Immutable;
+
+namespace Dnn.Graph;
+
+/// <summary>
+/// An instance of a layer: a function of tensors with parameters of its own. Applying one instance twice shares them; an expression that
+/// constructs a layer makes a new instance each time it is evaluated.
+/// </summary>
+public sealed class Layer
+{
+    private readonly Func<LayerContext, ImmutableArray<Expr>, ImmutableArray<Expr>> body;
+
+    /// <param name="kind">The kind, such as <c>dense</c>; with an index it names instances that have no name.</param>
+    /// <param name="body">What an application computes.</param>
+    /// <param name="name">The name of the instance in parameter paths.</param>
+    public Layer(string kind, Func<LayerContext, ImmutableArray<Expr>, ImmutableArray<Expr>> body, string? name = null)
+    {
+        Kind = kind;
+        Name = name;
+        this.body = body;
+    }
+
+    public Layer(string kind, Func<LayerContext, Expr, Expr> body, string? name = null)
+        : this(kind, (context, inputs) => inputs is [var x] ? [body(context, x)] : throw new GraphException($"{kind} takes one tensor, not {inputs.Length}"), name)
+    {
+    }
+
+    public string Kind { get; }
+
+    /// <summary>The name of this instance, where it has one.</summary>
+    public string? Name { get; }
+
+    /// <summary>A new instance of the same layer under a name: <c>Dense(128).Named("fc1")</c> has the parameter <c>fc1.weight</c>.</summary>
+    public Layer Named(string name) => new(Kind, body, name);
+
+    /// <summary>The composition: this, then another.</summary>
+    public Layer Then(Layer next) => Layers.Sequential(this, next);
+
+    /// <summary>Applies the instance inside <see cref="Model.Build"/>.</summary>
+    /// <exception cref="GraphException">No model is being built, or the tensors do not fit.</exception>
+    public Expr Apply(Expr x) => ApplyAll([x]) is [var y] ? y : throw new GraphException($"{Kind} gives several tensors; take them with ApplyAll");
+
+    public ImmutableArray<Expr> ApplyAll(ImmutableArray<Expr> inputs) =>
+        (ModelBuilder.Current ?? throw new GraphException($"{Kind}: a layer is applied inside Model.Build, which keeps its parameters")).Apply(this, inputs);
+
+    internal ImmutableArray<Expr> Run(LayerContext context, ImmutableArray<Expr> inputs) => body(context, inputs);
+}
+
+/// <summary>What the body of a layer asks of its instance: parameters, buffers, random keys.</summary>
+public sealed class LayerContext
+{
+    private readonly ModelBuilder builder;
+    private readonly ModelBuilder.Instance instance;
+    private readonly int application;
+    private int draws;
+
+    internal LayerContext(ModelBuilder builder, ModelBuilder.Instance instance, int application)
+    {
+        this.builder = builder;
+        this.instance = instance;
+        this.application = application;
+    }
+
+    /// <summary>The path of the instance.</summary>
+    public string Path => instance.Path;
+
+    /// <summary>The parameter of this instance under a name: made by the first application, shared by the others.</summary>
+    /// <exception cref="ShapeException">It was made with another shape.</exception>
+    public Expr Parameter(string name, Shape shape, Initializer initializer, ParameterOptions? options = null) =>
+        builder.Parameter(instance, name, new TensorType(DType.Float, shape), initializer, options ?? ParameterOptions.Default);
+
+    /// <summary>The present value of a buffer of this instance.</summary>
+    public Expr Buffer(string name, Shape shape, Initializer initializer, DType type = DType.Float) => builder.Buffer(instance, name, new TensorType(type, shape), initializer);
+
+    /// <summary>The next value of a buffer, in training. Several updates apply in order; no gradient passes.</summary>
+    public void Update(string name, Expr next) => builder.Update(instance, name, next);
+
+    /// <summary>A key for random numbers that no other place, application or draw has.</summary>
+    public Expr RandomKey() => RandomState.Key($"{instance.Path}#{application}#{draws++}");
+}
+
+/// <summary>Collects what layers and declarations add to a model while it is composed.</summary>
+public sealed class ModelBuilder
+{
+    [ThreadStatic]
+    private static ModelBuilder? current;
+
+    private readonly string name;
+    private readonly List<Named> inputs = [];
+    private readonly List<Named> targets = [];
+    private readonly List<Named> outputs = [];
+    private readonly List<Named> losses = [];
+    private readonly List<Named> metrics = [];
+    private readonly List<Parameter> parameters = [];
+    private readonly Dictionary<string, (Expr Variable, Initializer Initializer, Expr? Next)> buffers = [];
+    private readonly List<string> bufferOrder = [];
+    private readonly List<Scope> scopes = [];
+    private readonly Dictionary<Layer, Instance> instances = [];
+    private readonly Stack<(Instance Instance, Scope? Scope)> frames = new();
+    private readonly Provenance provenance = new();
+
+    public ModelBuilder(string name)
+    {
+        this.name = name;
+        frames.Push((new Instance(""), null));
+    }
+
+    /// <summary>The model that is being composed on this thread.</summary>
+    public static ModelBuilder? Current => current;
+
+    /// <summary>The place in the source that what is built now comes from.</summary>
+    public SourceLocation? Location { get; set; }
+
+    public Provenance Provenance => provenance;
+
+    /// <summary>One instance within one model: its path and what was declared under it.</summary>
+    internal sealed class Instance(string path)
+    {
+        public string Path { get; } = path;
+
+        public Dictionary<string, int> Kinds { get; } = [];
+
+        public HashSet<string> Segments { get; } = [];
+
+        public Dictionary<string, Parameter> Parameters { get; } = [];
+
+        public int Applications { get; set; }
+
+        public string Child(string segment) => Path.Length == 0 ? segment : $"{Path}.{segment}";
+    }
+
+    /// <summary>Makes this the model that layers applied on this thread belong to, until disposed.</summary>
+    public IDisposable Enter() => new Entered(this);
+
+    public Expr Input(string name, params ReadOnlySpan<Dim> shape) => Input(name, DType.Float, shape);
+
+    public Expr Input(string name, DType type, params ReadOnlySpan<Dim> shape) => Declare(inputs, name, new TensorType(type, new Shape(shape)));
+
+    public Expr Target(string name, params ReadOnlySpan<Dim> shape) => Target(name, DType.Float, shape);
+
+    public Expr Target(string name, DType type, params ReadOnlySpan<Dim> shape) => Declare(targets, name, new TensorType(type, new Shape(shape)));
+
+    /// <summary>What inference returns.</summary>
+    public void Output(string name, Expr value) => Add(outputs, name, value);
+
+    /// <summary>A scalar to minimize; several add up.</summary>
+    public void Loss(Expr value, string? name = null)
+    {
+        RequireScalar("loss", value);
+        RequireUnreserved(name);
+        Add(losses, name ?? $"loss_{losses.Count}", value);
+    }
+
+    /// <summary>A scalar to report, averaged over rows.</summary>
+    public void Metric(string name, Expr value)
+    {
+        RequireScalar("metric", value);
+        RequireUnreserved(name);
+        Add(metrics, name, value);
+    }
+
+    /// <summary>A parameter of the model itself, under a path.</summary>
+    public Expr Parameter(string path, Shape shape, Initializer initializer, ParameterOptions? options = null) =>
+        Parameter(frames.Peek().Instance, path, new TensorType(DType.Float, shape), initializer, options ?? ParameterOptions.Default);
+
+    /// <summary>A buffer of the model itself: its present value.</summary>
+    public Expr Buffer(string path, Shape shape, Initializer initializer, DType type = DType.Float) =>
+        Buffer(frames.Peek().Instance, path, new TensorType(type, shape), initializer);
+
+    public void Update(string path, Expr next) => Update(frames.Peek().Instance, path, next);
+
+    /// <summary>
+    /// Gives an instance its place before it is applied: a child of the layer whose body is being evaluated. Without this, the first application does.
+    /// </summary>
+    /// <param name="layer">The instance.</param>
+    /// <param name="segment">Its part of the path; null for kind and index.</param>
+    /// <exception cref="GraphException">Another instance has the same path.</exception>
+    public void Place(Layer layer, string? segment = null)
+    {
+        var parent = frames.Peek().Instance;
+        segment ??= layer.Name;
+        if (segment is null)
+        {
+            var index = parent.Kinds.GetValueOrDefault(layer.Kind);
+            parent.Kinds[layer.Kind] = index + 1;
+            segment = $"{layer.Kind}_{index}";
+        }
+
+        if (!parent.Segments.Add(segment))
+            throw new GraphException($"two instances are named {parent.Child(segment)}; give one another name");
+        instances[layer] = new Instance(parent.Child(segment));
+    }
+
+    /// <summary>Whether an instance has its place.</summary>
+    public bool IsPlaced(Layer layer) => instances.ContainsKey(layer);
+
+    /// <summary>The path of an instance that has its place.</summary>
+    public string PathOf(Layer layer) => instances[layer].Path;
+
+    /// <summary>The parameters declared under a path, such as those of an instance.</summary>
+    public IEnumerable<Parameter> ParametersUnder(string path) =>
+        parameters.Where(p => path.Length == 0 || p.Path == path || p.Path.StartsWith(path + ".", StringComparison.Ordinal) || p.Path.StartsWith(path + "[", StringComparison.Ordinal));
+
+    public ImmutableArray<Expr> Apply(Layer layer, ImmutableArray<Expr> arguments)
+    {
+        if (!IsPlaced(layer))
+            Place(layer);
+        var instance = instances[layer];
+        Note(arguments);
+        var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location);
+        scopes.Add(scope);
+        frames.Push((instance, scope));
+        var location = Location;
+        try
+        {
+            var results = layer.Run(new LayerContext(this, instance, instance.Applications++), arguments);
+            Close(scope, results, location);
+            return results;
+        }
+        finally
+        {
+            Location = location;
+            frames.Pop();
+        }
+    }
+
+    /// <summary>Marks what a function computes with its name, for summaries and lint.</summary>
+    internal static Expr Function(string kind, Expr x, Func<Expr, Expr> function)
+    {
+        if (current is not { } builder)
+            return function(x);
+        var parent = builder.frames.Peek();
+        builder.Note([x]);
+        var scope = new Scope(parent.Instance.Path, kind, parent.Scope, [x], builder.Location);
+        builder.scopes.Add(scope);
+        var y = function(x);
+        builder.Close(scope, [y], builder.Location);
+        return y;
+    }
+
+    /// <summary>The finished model.</summary>
+    /// <exception cref="GraphException">Two things have one name.</exception>
+    public Model Complete()
+    {
+        var model = new Model
+        {
+            Name = name,
+            Inputs = [.. inputs],
+            Targets = [.. targets],
+            Parameters = [.. parameters],
+            Buffers = [.. bufferOrder.Select(p => new ModelBuffer(p, buffers[p].Variable, buffers[p].Initializer, buffers[p].Next))],
+            Outputs = [.. outputs],
+            Losses = [.. losses],
+            Metrics = [.. metrics],
+            Scopes = [.. scopes],
+            Provenance = provenance,
+        };
+        return Initializers.ResolveAuto(model);
+    }
+
+    internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
+    {
+        if (instance.Parameters.TryGetValue(name, out var known))
+        {
+            return Enumerable.Range(0, Math.Max(known.Shape.Rank, type.Rank)).All(i => i < known.Shape.Rank && i < type.Rank && Dim.AreEqual(known.Shape[i], type.Shape[i]) != Answer.Refuted)
+                ? known.Variable
+                : throw new ShapeException($"{known.Path} has the shape {known.Shape} from an earlier application, and this one needs {type.Shape}", known.Shape, type.Shape);
+        }
+
+        if (!type.Shape.IsKnown)
+            throw new ShapeException($"the parameter {instance.Child(name)} would have the shape {type.Shape}, and a parameter's sizes must be numbers", type.Shape);
+        if (!instance.Segments.Add(name))
+            throw new GraphException($"two things are named {instance.Child(name)}; give one another name");
+        var path = instance.Child(name);
+        var parameter = new Parameter(path, Expr.Make(new Variable(new Symbol(path), type)), initializer, options, Location);
+        initializer.Check(type.Shape, path);
+        instance.Parameters[name] = parameter;
+        parameters.Add(parameter);
+        return parameter.Variable;
+    }
+
+    internal Expr Buffer(Instance instance, string name, TensorType type, Initializer initializer)
+    {
+        var path = instance.Child(name);
+        if (!buffers.TryGetValue(path, out var buffer))
+        {
+            if (!type.Shape.IsKnown)
+                throw new ShapeException($"the buffer {path} would have the shape {type.Shape}, and a buffer's sizes must be numbers", type.Shape);
+            if (!instance.Segments.Add(name))
+                throw new GraphException($"two things are named {path}; give one another name");
+            buffer = (Expr.Make(new Variable(new Symbol(path), type)), initializer, null);
+            buffers[path] = buffer;
+            bufferOrder.Add(path);
+        }
+
+        return buffer.Next is null ? buffer.Variable : Expr.Phase(buffer.Next, buffer.Variable);
+    }
+
+    internal void Update(Instance instance, string name, Expr next)
+    {
+        var path = instance.Child(name);
+        if (!buffers.TryGetValue(path, out var buffer))
+            throw new GraphException($"there is no buffer {path} to update");
+        if (next.DType != buffer.Variable.DType)
+            next = next.Cast(buffer.Variable.DType);
+        buffers[path] = buffer with { Next = next.BroadcastTo(buffer.Variable.Shape).StopGradient() };
+    }
+
+    /// <summary>The log has columns of its own.</summary>
+    private static void RequireUnreserved(string? name)
+    {
+        if (name is TrainingStep.LossName or TrainingStep.RateName or TrainingStep.GradientNormName or "epoch" or "step" or "split" or "seconds")
+            throw new GraphException($"`{name}` is a column of the training log; give this another name");
+    }
+
+    private static void RequireScalar(string what, Expr value)
+    {
+        if (!value.Shape.IsScalar)
+            throw new ShapeException($"a {what} must be a scalar, and this has the shape {value.Shape}; take its mean or sum", value.Shape);
+    }
+
+    /// <summary>What was built outside of a layer belongs to where it was built.</summary>
+    private void Note(ImmutableArray<Expr> values)
+    {
+        foreach (var value in values)
+        {
+            if (provenance.Find(value) is null)
+                provenance.Record(value, Location, frames.Peek().Scope);
+        }
+    }
+
+    private void Close(Scope scope, ImmutableArray<Expr> results, SourceLocation? location)
+    {
+        scope.Outputs = results;
+        foreach (var result in results)
+            provenance.Record(result, location, scope);
+    }
+
+    private Expr Declare(List<Named> list, string name, TensorType type)
+    {
+        var variable = Expr.Make(new Variable(new Symbol(name), type));
+        if (inputs.Concat(targets).Any(n => n.Name == name))
+            throw new GraphException($"two inputs or targets are named {name}");
+        list.Add(new Named(name, variable));
+        provenance.Record(variable, Location, null);
+        return variable;
+    }
+
+    private void Add(List<Named> list, string name, Expr value)
+    {
+        if (list.Any(n => n.Name == name))
+            throw new GraphException($"{name} is there twice");
+        list.Add(new Named(name, value));
+        provenance.Record(value, Location, frames.Peek().Scope);
+    }
+
+    private sealed class Entered : IDisposable
+    {
+        private readonly ModelBuilder? before = current;
+
+        public Entered(ModelBuilder builder) => current = builder;
+
+        public void Dispose() => current = before;
+    }
+}

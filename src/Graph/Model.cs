@@ -1,0 +1,188 @@
+using System.Collections.Immutable;
+
+namespace Dnn.Graph;
+
+/// <summary>A place in source text; line and column count from 1.</summary>
+public sealed record SourceLocation(string File, int Start, int Length, int Line, int Column)
+{
+    public override string ToString() => $"{File}:{Line}:{Column}";
+}
+
+/// <summary>A trainable tensor.</summary>
+/// <param name="Path">Its path, such as <c>blocks[3].attn.wq.weight</c>.</param>
+/// <param name="Variable">The node that stands for it.</param>
+/// <param name="Initializer">What it starts from.</param>
+/// <param name="Options">How it trains.</param>
+/// <param name="Location">Where it was declared.</param>
+public sealed record Parameter(string Path, Expr Variable, Initializer Initializer, ParameterOptions Options, SourceLocation? Location = null)
+{
+    public Shape Shape => Variable.Shape;
+}
+
+/// <summary>How a parameter trains.</summary>
+/// <param name="Frozen">It keeps its value and gets no gradient.</param>
+/// <param name="NoDecay">Weight decay leaves it alone. By default only tensors of two and more axes decay.</param>
+/// <param name="LearningRateScale">A factor on the learning rate.</param>
+public sealed record ParameterOptions(bool Frozen = false, bool NoDecay = false, double LearningRateScale = 1)
+{
+    public static ParameterOptions Default { get; } = new();
+}
+
+/// <summary>State that is saved but not trained, such as a running mean.</summary>
+/// <param name="Path">Its path.</param>
+/// <param name="Variable">The node that stands for its value.</param>
+/// <param name="Initializer">What it starts from.</param>
+/// <param name="Next">Its value after a training step; null where nothing updates it.</param>
+public sealed record ModelBuffer(string Path, Expr Variable, Initializer Initializer, Expr? Next = null);
+
+/// <summary>One application of a layer, or a function worth a name: part of the tree that a model carries beside its graph.</summary>
+public sealed class Scope(string path, string kind, Scope? parent, ImmutableArray<Expr> inputs, SourceLocation? location)
+{
+    /// <summary>The path of the instance, such as <c>encoder.attn</c>; for a function, that of the layer around it.</summary>
+    public string Path { get; } = path;
+
+    /// <summary>The kind of layer or the function, such as <c>dense</c>.</summary>
+    public string Kind { get; } = kind;
+
+    /// <summary>The application that this one happened in; null at the top.</summary>
+    public Scope? Parent { get; } = parent;
+
+    /// <summary>What it was applied to.</summary>
+    public ImmutableArray<Expr> Inputs { get; } = inputs;
+
+    /// <summary>What came out.</summary>
+    public ImmutableArray<Expr> Outputs { get; internal set; } = [];
+
+    public SourceLocation? Location { get; } = location;
+}
+
+/// <summary>
+/// A network: named inputs, targets, parameters and buffers, and the graphs of outputs, losses and metrics over them. Nodes know
+/// nothing of names; the model does.
+/// </summary>
+public sealed record Model
+{
+    public required string Name { get; init; }
+
+    /// <summary>What is fed.</summary>
+    public required ImmutableArray<Named> Inputs { get; init; }
+
+    /// <summary>What is fed in training and evaluation, and absent at inference.</summary>
+    public required ImmutableArray<Named> Targets { get; init; }
+
+    public required ImmutableArray<Parameter> Parameters { get; init; }
+
+    public required ImmutableArray<ModelBuffer> Buffers { get; init; }
+
+    public required ImmutableArray<Named> Outputs { get; init; }
+
+    public required ImmutableArray<Named> Losses { get; init; }
+
+    public required ImmutableArray<Named> Metrics { get; init; }
+
+    /// <summary>Every application of a layer or named function, in order.</summary>
+    public ImmutableArray<Scope> Scopes { get; init; } = [];
+
+    /// <summary>Where nodes came from.</summary>
+    public Provenance Provenance { get; init; } = new();
+
+    /// <summary>The sum of the losses.</summary>
+    /// <exception cref="GraphException">The model has no loss.</exception>
+    public Expr TotalLoss => Losses.IsEmpty
+        ? throw new GraphException($"the model {Name} has no loss")
+        : Losses.Skip(1).Aggregate(Losses[0].Value, (sum, loss) => sum + loss.Value);
+
+    /// <summary>The parameters that training changes.</summary>
+    public IEnumerable<Parameter> Trainable => Parameters.Where(p => !p.Options.Frozen);
+
+    /// <summary>The number of trainable and frozen numbers.</summary>
+    public long ParameterCount => Parameters.Sum(p => p.Shape.ElementCount.Value);
+
+    /// <summary>Names for the variables: inputs by name, parameters and buffers by path.</summary>
+    public IReadOnlyDictionary<Expr, string> VariableNames
+    {
+        get
+        {
+            var names = new Dictionary<Expr, string> { [RandomState.Seed] = "seed", [RandomState.Step] = "step" };
+            foreach (var (name, value) in Inputs.Concat(Targets))
+                names[value] = name;
+            foreach (var parameter in Parameters)
+                names[parameter.Variable] = parameter.Path;
+            foreach (var buffer in Buffers)
+                names[buffer.Variable] = buffer.Path;
+            return names;
+        }
+    }
+
+    /// <summary>Composes a model: layers that are applied inside the function put their parameters into it.</summary>
+    /// <exception cref="GraphException">The composition does not fit; the message says where.</exception>
+    public static Model Build(string name, Action<ModelBuilder> compose)
+    {
+        var builder = new ModelBuilder(name);
+        using (builder.Enter())
+            compose(builder);
+        return builder.Complete();
+    }
+}
+
+/// <summary>The seed and the step that all random numbers of a graph are functions of.</summary>
+public static class RandomState
+{
+    public static Expr Seed { get; } = Expr.Variable("seed", Shape.Scalar, DType.I64);
+
+    /// <summary>The number of optimizer steps taken; 0 in evaluation.</summary>
+    public static Expr Step { get; } = Expr.Variable("step", Shape.Scalar, DType.I64);
+
+    /// <summary>The key of one draw: a function of seed, step, and the place that draws.</summary>
+    public static Expr Key(string place) =>
+        Expr.Make(new RngFold(), Expr.Make(new RngFold(), Seed, Step), Expr.Make(new RngFold(), Expr.Scalar(Bits(place, 32), DType.I64), Expr.Scalar(Bits(place, 0), DType.I64)));
+
+    // A literal is a double: 64 bits of hash go in two halves.
+    private static double Bits(string place, int shift) => (uint)(StableHash.Of64(place) >> shift);
+}
+
+/// <summary>From which places and layers nodes came; followed through differentiation and rewriting.</summary>
+public sealed class Provenance : IDerivationListener
+{
+    private readonly Dictionary<Expr, Origin> origins = [];
+
+    /// <summary>A place and a layer; either may be missing. More than one leads to a node that several places built.</summary>
+    public sealed record Origin(SourceLocation? Location, Scope? Scope, Origin? Other = null);
+
+    public Origin? Find(Expr node) => origins.GetValueOrDefault(node);
+
+    /// <summary>Gives an origin to a node, and to what it was made of, down to nodes that have one.</summary>
+    public void Record(Expr root, SourceLocation? location, Scope? scope)
+    {
+        var origin = new Origin(location, scope);
+        if (origins.TryGetValue(root, out var known))
+        {
+            if (known.Other is null && (known.Location != location || known.Scope != scope))
+                origins[root] = known with { Other = origin };
+            return;
+        }
+
+        Spread(root, origin);
+    }
+
+    public void Derived(Expr result, Expr origin)
+    {
+        if (!origins.ContainsKey(result) && origins.TryGetValue(origin, out var known))
+            Spread(result, known);
+    }
+
+    private void Spread(Expr root, Origin origin)
+    {
+        var pending = new Stack<Expr>([root]);
+        while (pending.TryPop(out var node))
+        {
+            if (!origins.TryAdd(node, origin))
+                continue;
+            foreach (var arg in node.Args)
+            {
+                if (!origins.ContainsKey(arg))
+                    pending.Push(arg);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using System.Collections.Immutable;
+
+namespace Dnn.Graph;
+
+/// <summary>The layers. Each call makes a new instance; <c>Layers.Dense(64)</c> applied twice shares its parameters.</summary>
+public static class Layers
+{
+    /// <summary>y = x · weight + bias over the last axis; weight is [in, units], bias [units].</summary>
+    /// <param name="units">The size of the last axis of the result.</param>
+    /// <param name="bias">Whether a bias is added.</param>
+    /// <param name="init">What the weight starts from; He or Xavier by what follows, if null.</param>
+    /// <param name="biasInit">What the bias starts from; 0 if null.</param>
+    public static Layer Dense(int units, bool bias = true, Initializer? init = null, Initializer? biasInit = null)
+    {
+        RequirePositive("dense", "units", units);
+        return new("dense", (context, x) =>
+        {
+            if (x.Rank < 1)
+                throw new ShapeException($"dense takes a tensor with at least one axis, not a scalar", x.Shape);
+            var y = x.MatMul(context.Parameter("weight", new Shape(x.Shape[^1], units), init ?? Initializers.Auto));
+            return bias ? y + context.Parameter("bias", new Shape(units), biasInit ?? Initializers.Zeros) : y;
+        });
+    }
+
+    /// <summary>Rows of a table by whole numbers: y[…, :] = weight[x[…], :]; weight is [vocab, dim] (Mikolov et al. 2013).</summary>
+    public static Layer Embedding(int vocab, int dim, Initializer? init = null)
+    {
+        RequirePositive("embedding", "vocab", vocab);
+        RequirePositive("embedding", "dim", dim);
+        return new("embedding", (context, x) => x.DType == DType.I64
+            ? context.Parameter("weight", new Shape(vocab, dim), init ?? Initializers.Normal(1), new ParameterOptions(NoDecay: true)).Take(x)
+            : throw new ShapeException($"embedding takes whole numbers, not {x.Type}; declare the input as int{x.Shape}", x.Shape));
+    }
+
+    /// <summary>(x − mean) / √(variance + eps) · weight + bias over the last axis (Ba et al. 2016).</summary>
+    public static Layer LayerNorm(double eps = 1e-5) => new("layer_norm", (context, x) =>
+    {
+        var centred = x - x.Mean(-1, keep: true);
+        var normal = centred * (centred.Square().Mean(-1, keep: true) + eps).Rsqrt();
+        return Affine(context, normal);
+    });
+
+    /// <summary>x / √(mean x² + eps) · weight over the last axis (Zhang and Sennrich 2019).</summary>
+    public static Layer RmsNorm(double eps = 1e-5) => new("rms_norm", (context, x) =>
+        x * (x.Square().Mean(-1, keep: true) + eps).Rsqrt() * context.Parameter("weight", new Shape(x.Shape[^1]), Initializers.Ones));
+
+    /// <summary>
+    /// (x − mean) / √(variance + eps) · weight + bias for each channel of the last axis, over all others: in training the batch's, in
+    /// evaluation the running mean and (unbiased) variance, new = momentum · old + (1 − momentum) · batch (Ioffe and Szegedy 2015).
+    /// </summary>
+    public static Layer BatchNorm(double momentum = 0.9, double eps = 1e-5) => new("batch_norm", (context, x) =>
+    {
+        if (x.Rank < 2)
+            throw new ShapeException($"batch_norm takes a batch of vectors or images, not {x.Shape}", x.Shape);
+        var channels = new Shape(x.Shape[^1]);
+        var axes = Enumerable.Range(0, x.Rank - 1).ToArray();
+        var mean = x.Mean(axes);
+        var centred = x - mean;
+        var variance = centred.Square().Mean(axes);
+        var runningMean = context.Buffer("mean", channels, Initializers.Zeros);
+        var runningVariance = context.Buffer("var", channels, Initializers.Ones);
+        var count = x.Count(axes.ToValueList());
+        var unbiased = variance * (count / (count - 1).Max(1));
+        context.Update("mean", (momentum * runningMean) + ((1 - momentum) * mean));
+        context.Update("var", (momentum * runningVariance) + ((1 - momentum) * unbiased));
+        var inTraining = centred * (variance + eps).Rsqrt();
+        var inEvaluation = (x - runningMean) * (runningVariance + eps).Rsqrt();
+        return Affine(context, Expr.Phase(inTraining, inEvaluation));
+    });
+
+    /// <summary>In training, zero with probability <paramref name="rate"/>, the rest scaled by 1 / (1 − rate); in evaluation x (Srivastava et al. 2014).</summary>
+    public static Layer Dropout(double rate)
+    {
+        if (!(rate >= 0 && rate < 1))
+            throw new GraphException($"dropout: the rate is the probability of dropping, at least 0 and below 1, not {Printer.Number(rate)}");
+        return new("dropout", (context, x) => rate == 0
+            ? x
+            : Expr.Phase(Expr.Where(Random.Uniform(context.RandomKey(), x.Shape).GreaterOrEqual(rate), x * (1 / (1 - rate)), 0), x));
+    }
+
+    /// <summary>x for x &gt; 0, slope · x elsewhere, with a slope learned for each channel of the last axis (He et al. 2015).</summary>
+    public static Layer Prelu(double init = 0.25) => new("prelu", (context, x) =>
+        Expr.Where(x.GreaterThan(0), x, context.Parameter("slope", new Shape(x.Shape[^1]), Initializers.Constant(init), new ParameterOptions(NoDecay: true)) * x));
+
+    /// <summary>x + f(x) (He et al. 2016).</summary>
+    /// <param name="f">The branch; its result has the shape of x.</param>
+    /// <param name="zero">Starts the branch at zero by a learned scale, so that the block begins as the identity (Bachlechner et al. 2020).</param>
+    public static Layer Residual(Layer f, bool zero = false) => new("residual", (context, x) =>
+    {
+        var branch = f.Apply(x);
+        if (!branch.Shape.Equals(x.Shape))
+            throw new ShapeException($"residual: the branch turns {x.Shape} into {branch.Shape}, and only the same shape can be added", x.Shape, branch.Shape);
+        return x + (zero ? branch * context.Parameter("scale", Shape.Scalar, Initializers.Zeros) : branch);
+    });
+
+    /// <summary>One layer after the other.</summary>
+    public static Layer Sequential(params ReadOnlySpan<Layer> layers)
+    {
+        var all = ImmutableArray.Create(layers);
+        return new("sequential", (_, inputs) => all.Aggregate(inputs, (x, layer) => layer.ApplyAll(x)));
+    }
+
+    /// <summary>A function of expressions as a layer: <c>Layers.Function("gelu", x =&gt; x.Gelu())</c>.</summary>
+    public static Layer Function(string kind, Func<Expr, Expr> function) => new(kind, (_, x) => function(x));
+
+    public static Expr Apply(this Expr x, Layer layer) => layer.Apply(x);
+
+    public static Expr Dense(this Expr x, int units, bool bias = true, Initializer? init = null, Initializer? biasInit = null) => Dense(units, bias, init, biasInit).Apply(x);
+
+    public static Expr Embedding(this Expr x, int vocab, int dim, Initializer? init = null) => Embedding(vocab, dim, init).Apply(x);
+
+    public static Expr LayerNorm(this Expr x, double eps = 1e-5) => LayerNorm(eps).Apply(x);
+
+    public static Expr RmsNorm(this Expr x, double eps = 1e-5) => RmsNorm(eps).Apply(x);
+
+    public static Expr BatchNorm(this Expr x, double momentum = 0.9, double eps = 1e-5) => BatchNorm(momentum, eps).Apply(x);
+
+    public static Expr Dropout(this Expr x, double rate) => Dropout(rate).Apply(x);
+
+    public static Expr Prelu(this Expr x) => Prelu().Apply(x);
+
+    public static Expr Residual(this Expr x, Layer f, bool zero = false) => Residual(f, zero).Apply(x);
+
+    internal static void RequirePositive(string layer, string what, int value)
+    {
+        if (value < 1)
+            throw new GraphException($"{layer}: {what} must be at least 1, not {value}");
+    }
+
+    private static Expr Affine(LayerContext context, Expr x)
+    {
+        var shape = new Shape(x.Shape[^1]);
+        return (x * context.Parameter("weight", shape, Initializers.Ones)) + context.Parameter("bias", shape, Initializers.Zeros);
+    }
+}
