@@ -10,6 +10,7 @@ internal enum RandomUse
     Order,
     Split,
     Epoch,
+    Initialization,
 }
 
 /// <summary>Numbers for data: each a pure function of a key and a counter, by <see cref="Philox"/>.</summary>
