@@ -94,6 +94,3 @@ module Model =
 
     /// The model as `.dnn` text.
     let toSource (model: Model) = model.ToSource()
-
-    /// Trains; the result carries the weights, the best ones, and the log.
-    let fit (recipe: TrainingRecipe) (data: DataSet) (model: Model) = Trainer.Fit(model, recipe, data)
