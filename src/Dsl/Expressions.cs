@@ -187,11 +187,13 @@ internal static class Expressions
 
     // ---- Operators ---------------------------------------------------------------------------------------------------
 
+    private static readonly Parser<ExprSyntax> _exponent = Nested(() => _negation!);
+
     private static readonly Parser<ExprSyntax> _power = i =>
     {
         var first = Postfix(i);
         return first.WasSuccessful && ((TokenInput)first.Remainder).Is(TokenKind.StarStar)
-            ? Operand((TokenInput)i, first.Value, (TokenInput)first.Remainder, BinaryOperator.Power, _negation!)
+            ? Operand((TokenInput)i, first.Value, (TokenInput)first.Remainder, BinaryOperator.Power, _exponent)
             : first;
     };
 
@@ -216,7 +218,7 @@ internal static class Expressions
         [TokenKind.Equal] = BinaryOperator.Equal,
     }.ToFrozenDictionary();
 
-    /// <summary>At most one comparison; more are reported, and so is <c>=</c>, which no expression can precede otherwise.</summary>
+    /// <summary>At most one comparison; more are reported and dropped, and <c>=</c>, which can follow no expression, is read as <c>==</c>.</summary>
     private static readonly Parser<ExprSyntax> _comparison = i =>
     {
         var result = Pipeless(i);
@@ -228,16 +230,22 @@ internal static class Expressions
                 at.State.Diagnostics.Add(DiagnosticCodes.AssignInExpression.At(at.Span, "'=' gives a name its value; '==' compares")
                     .WithFix("write '=='", at.Span, "=="));
             }
-            else if (before is not null)
+
+            if (before is null)
             {
-                string middle = ((BinarySyntax)result.Value).Rest[0].Operand.Span.Text;
-                at.State.Diagnostics.Add(DiagnosticCodes.ComparisonChain.At(at.Span, "comparisons do not chain; join two with 'and'")
-                    .With(before.Span, "the comparison before")
-                    .WithFix("compare twice", at.State.Source.Span(at.Token.Start, at.Token.Start), $"and {middle} "));
+                result = Operand((TokenInput)i, result.Value, at, op, Pipeless);
+                before = at;
+                continue;
             }
 
-            result = Operand((TokenInput)i, result.Value, at, op, Pipeless);
-            before = at;
+            var comparison = result.Value;
+            string middle = ((BinarySyntax)comparison).Rest[0].Operand.Span.Text;
+            var extra = Pipeless(at.Next());
+            if (!extra.WasSuccessful) return extra;
+            at.State.Diagnostics.Add(DiagnosticCodes.ComparisonChain.At(at.Span, "comparisons do not chain; join two with 'and'")
+                .With(before.Span, "the comparison before")
+                .WithFix("compare twice", at.State.Source.Span(at.Token.Start, at.Token.Start), $"and {middle} "));
+            result = Result.Success(comparison, extra.Remainder);
         }
 
         return result;

@@ -77,7 +77,7 @@ internal static class Grammar
         string text = name.Span.Text;
         if (named && !known.Contains(text))
         {
-            var diagnostic = DiagnosticCodes.UnknownType.At(name.Span, $"there is no type '{text}'").WithSuggestion(text, name.Span, known.Order());
+            var diagnostic = DiagnosticCodes.UnknownType.At(name.Span, $"there is no type '{name.Span.Shown}'").WithSuggestion(text, name.Span, known.Order());
             if (diagnostic.Fix is null) diagnostic = diagnostic.WithNote("known here: " + string.Join(", ", known.Order()));
             name.State.Diagnostics.Add(diagnostic);
         }
@@ -443,7 +443,7 @@ internal static class Grammar
     /// <summary>Says what is wrong with a line that starts with no keyword.</summary>
     private static IResult<StatementSyntax> NoKeyword(TokenInput i, bool inBlock)
     {
-        string word = i.Is(TokenKind.Name) ? i.Span.Text : "";
+        string word = i.Is(TokenKind.Name) ? i.Span.Shown : "";
         var next = i.Next();
         if (i.Kind is TokenKind.If or TokenKind.For)
         {
