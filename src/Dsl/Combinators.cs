@@ -54,6 +54,9 @@ internal static class Combinators
     public static Parser<T> Choose<T>(Func<TokenInput, Parser<T>?> choose, string expected) => i =>
         choose((TokenInput)i) is { } parser ? parser(i) : Expected<T>((TokenInput)i, expected);
 
+    /// <summary>Chooses where there is always something to choose.</summary>
+    public static Parser<T> Choose<T>(Func<TokenInput, Parser<T>> choose) => i => choose((TokenInput)i)(i);
+
     /// <summary>A parser if a look ahead says so, else nothing.</summary>
     public static Parser<T?> If<T>(Func<TokenInput, bool> condition, Parser<T> parser) where T : class => i =>
         condition((TokenInput)i) ? parser(i) : Result.Success<T?>(null, i);
