@@ -41,7 +41,10 @@ internal static unsafe class FusedCode
     private static FusedLoop Generate(FusedProgram program)
     {
         var method = new DynamicMethod(
-            "Fused", typeof(void), [typeof(byte**), typeof(long*), typeof(nint)], typeof(FusedCode).Module, skipVisibility: true);
+            "Fused", typeof(void), [typeof(byte**), typeof(long*), typeof(nint)], typeof(FusedCode).Module, skipVisibility: true)
+        {
+            InitLocals = false,
+        };
         ILGenerator il = method.GetILGenerator();
         new Emitter(il, program).Emit();
         return method.CreateDelegate<FusedLoop>();

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Dnn.Graph;
 
 namespace Dnn.Backend;
@@ -196,13 +197,13 @@ internal sealed unsafe class FusedKernel
             switch (_program.Results[o].Type)
             {
                 case DType.F32:
-                    Combine((float*)partial, (float*)output, code);
+                    CombinePartials((float*)partial, (float*)output, code);
                     break;
                 case DType.F64:
-                    Combine((double*)partial, (double*)output, code);
+                    CombinePartials((double*)partial, (double*)output, code);
                     break;
                 default:
-                    Combine((long*)partial, (long*)output, code);
+                    CombinePartials((long*)partial, (long*)output, code);
                     break;
             }
         }
@@ -271,6 +272,7 @@ internal sealed unsafe class FusedKernel
     }
 
     /// <summary>Runs the loop over elements start to end of the space in row-major order; outputs begin at their element <paramref name="start"/>'s row.</summary>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Walk(byte** inputs, byte** outputs, long start, long end)
     {
@@ -367,11 +369,13 @@ internal sealed unsafe class FusedKernel
                     staged[i] = pointers[i];
                     continue;
                 case FusedAccess.Unit:
-                    Copy(stage, pointers[i] + done * size, size, size, count);
+                    CopyIn(stage, pointers[i] + done * size, count * size);
                     break;
                 default:
                     int slot = _program.StepSlots[i];
-                    Copy(stage, pointers[i] + done * slots[slot], slots[slot], size, count);
+                    byte* source = pointers[i] + done * slots[slot];
+                    for (int k = 0; k < count; k++)
+                        Unsafe.CopyBlockUnaligned(stage + k * size, source + k * slots[slot], (uint)size);
                     shifted[slot] = size;
                     break;
             }
@@ -388,7 +392,7 @@ internal sealed unsafe class FusedKernel
             byte* stage = stages + (_inputs + o) * stageBytes;
             int size = FusedKernelSpec.SizeOf(_program.Results[o].Type);
             if (columns)
-                Copy(stage, pointers[_inputs + o] + done * size, size, size, count);
+                CopyIn(stage, pointers[_inputs + o] + done * size, count * size);
             staged[_inputs + o] = _program.Reduction == FusedReduction.Rows ? pointers[_inputs + o] : stage;
         }
         staged[total] = FusedLanes.FirstLanes(count);
@@ -398,20 +402,43 @@ internal sealed unsafe class FusedKernel
         for (int o = 0; o < _outputs; o++)
         {
             int size = FusedKernelSpec.SizeOf(_program.Results[o].Type);
-            Copy(pointers[_inputs + o] + done * size, staged[_inputs + o], size, size, count);
+            CopyOut(pointers[_inputs + o] + done * size, staged[_inputs + o], count * size);
         }
     }
 
-    /// <summary>Gathers elements that lie <paramref name="step"/> bytes apart.</summary>
-    private static void Copy(byte* target, byte* source, long step, int size, int count)
+    /// <summary>Copies up to 128 bytes to a place with room for as many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CopyIn(byte* stage, byte* source, int bytes)
     {
-        if (step == size)
-            Unsafe.CopyBlockUnaligned(target, source, (uint)(count * size));
-        else
-            for (int i = 0; i < count; i++)
-                Unsafe.CopyBlockUnaligned(target + i * size, source + i * step, (uint)size);
+        if (!Avx512BW.IsSupported)
+        {
+            Unsafe.CopyBlockUnaligned(stage, source, (uint)bytes);
+            return;
+        }
+        Avx512BW.MaskLoad(source, FirstBytes(bytes), Vector512<byte>.Zero).Store(stage);
+        if (bytes > 64)
+            Avx512BW.MaskLoad(source + 64, FirstBytes(bytes - 64), Vector512<byte>.Zero).Store(stage + 64);
     }
 
+    /// <summary>Copies up to 128 bytes, and no more, from a place with room for as many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CopyOut(byte* target, byte* stage, int bytes)
+    {
+        if (!Avx512BW.IsSupported)
+        {
+            Unsafe.CopyBlockUnaligned(target, stage, (uint)bytes);
+            return;
+        }
+        Avx512BW.MaskStore(target, FirstBytes(bytes), Vector512.Load(stage));
+        if (bytes > 64)
+            Avx512BW.MaskStore(target + 64, FirstBytes(bytes - 64), Vector512.Load(stage + 64));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<byte> FirstBytes(int count)
+        => Vector512.LessThan(Vector512<byte>.Indices, Vector512.Create((byte)Math.Min(count, 64)));
+
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ReduceRow(byte** pointers, byte* scratch, long unit)
     {
@@ -467,13 +494,16 @@ internal sealed unsafe class FusedKernel
     {
         var v = (Vector512<T>*)accumulators;
         Vector512<T> sum = Combine(Combine(v[0], v[2], code), Combine(v[1], v[3], code), code);
-        for (int lanes = Vector512<T>.Count / 2; lanes > 0; lanes /= 2)
+        Vector256<T> half = code switch
         {
-            v[0] = sum;
-            v[1] = Vector512.LoadUnsafe(ref *(T*)v, (nuint)lanes);
-            sum = Combine(sum, v[1], code);
-        }
-        return sum.ToScalar();
+            ReduceCode.Sum => sum.GetLower() + sum.GetUpper(),
+            ReduceCode.Max => Vector256.Max(sum.GetLower(), sum.GetUpper()),
+            _ => Vector256.Min(sum.GetLower(), sum.GetUpper()),
+        };
+        Vector128<T> last = Combine(half.GetLower(), half.GetUpper(), code);
+        return Vector128<T>.Count == 4
+            ? Combine(Combine(last[0], last[2], code), Combine(last[1], last[3], code), code)
+            : Combine(last[0], last[1], code);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -484,6 +514,24 @@ internal sealed unsafe class FusedKernel
         _ => Vector512.Min(a, b),
     };
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<T> Combine<T>(Vector128<T> a, Vector128<T> b, ReduceCode code) => code switch
+    {
+        ReduceCode.Sum => a + b,
+        ReduceCode.Max => Vector128.Max(a, b),
+        _ => Vector128.Min(a, b),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static T Combine<T>(T a, T b, ReduceCode code)
+        where T : INumber<T> => code switch
+        {
+            ReduceCode.Sum => a + b,
+            ReduceCode.Max => T.Max(a, b),
+            _ => T.Min(a, b),
+        };
+
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ReduceColumns(byte** pointers, byte* scratch, long unit)
     {
@@ -517,7 +565,7 @@ internal sealed unsafe class FusedKernel
     }
 
     /// <summary>Combines the partial results of each element: those of a row lie side by side, those of a column a whole output apart.</summary>
-    private void Combine<T>(T* partial, T* output, ReduceCode code)
+    private void CombinePartials<T>(T* partial, T* output, ReduceCode code)
         where T : unmanaged, INumber<T>
     {
         if (Spec.Reduction == FusedReduction.Rows)
@@ -557,23 +605,8 @@ internal sealed unsafe class FusedKernel
         long i = 0;
         int lanes = Vector128<T>.Count;
         for (; i + lanes <= n; i += lanes)
-        {
-            var a = Vector128.Load(target + i);
-            var b = Vector128.Load(source + i);
-            var c = code switch
-            {
-                ReduceCode.Sum => a + b,
-                ReduceCode.Max => Vector128.Max(a, b),
-                _ => Vector128.Min(a, b),
-            };
-            Vector128.Store(c, target + i);
-        }
+            Vector128.Store(Combine(Vector128.Load(target + i), Vector128.Load(source + i), code), target + i);
         for (; i < n; i++)
-            target[i] = code switch
-            {
-                ReduceCode.Sum => target[i] + source[i],
-                ReduceCode.Max => T.Max(target[i], source[i]),
-                _ => T.Min(target[i], source[i]),
-            };
+            target[i] = Combine(target[i], source[i], code);
     }
 }

@@ -8,7 +8,8 @@ namespace Dnn.Backend;
 
 /// <summary>
 /// Elementary functions of sixteen floats or eight doubles at a time. A lane's result depends on that lane alone, and every
-/// operation is rounded as IEEE 754 says (products are fused explicitly), so that the bits are the same on every machine.
+/// operation is rounded as IEEE 754 says (products are fused explicitly), so that the bits do not depend on the instruction
+/// set; only where <see cref="Math"/> is called (sin, cos and pow in double, sin and cos of large floats) on the C library.
 /// Largest errors: 2 ulp in float (erf 4), 4 ulp in double. Special values are those of C's functions of the same name.
 /// Polynomials are minimax fits (Remez exchange, relative error) made for this file.
 /// </summary>
