@@ -68,7 +68,7 @@ public static class StabilityRules
     }
 
     /// <summary>Whether x is a − max a: behind stretching, guards and stop_gradient stands a maximum of the other summand.</summary>
-    private static bool IsShifted(Expr x) => x.Is<Add>(out var a, out var b) && (IsMaximumOf(a, b) || IsMaximumOf(b, a));
+    private static bool IsShifted(Expr x) => Unmoved(x).Is<Add>(out var a, out var b) && (IsMaximumOf(a, b) || IsMaximumOf(b, a));
 
     private static bool IsMaximumOf(Expr x, Expr shift)
     {
@@ -83,17 +83,17 @@ public static class StabilityRules
                     shift = shift.Args[1].IsSplat(out _) ? shift.Args[2] : shift.Args[1];
                     break;
                 default:
-                    return shift.Op is ReduceMax && Moved(shift.Args[0]) == Moved(x);
+                    return shift.Op is ReduceMax && Unmoved(shift.Args[0]) == Unmoved(x);
             }
         }
+    }
 
-        // Layout rules take movements and maxima from under a maximum.
-        static Expr Moved(Expr node)
-        {
-            while (node.Op is Reshape or Transpose or Reverse or ReduceMax)
-                node = node.Args[0];
-            return node;
-        }
+    /// <summary>What is left when movements and maxima are taken away, as layout rules take them from under a maximum.</summary>
+    private static Expr Unmoved(Expr node)
+    {
+        while (node.Op is Reshape or Broadcast or Transpose or Reverse or ReduceMax)
+            node = node.Args[0];
+        return node;
     }
 
     private static Expr? LogOfExpQuotient(Expr node) =>
