@@ -16,7 +16,7 @@ public class FuzzTests
     private static void Check(int seed)
     {
         var random = new System.Random(seed);
-        int[] sizes = [random.Next(1, 6), random.Next(1, 20), random.Next(1, 4)];
+        int[] sizes = [random.Next(1, 24), random.Next(1, 40), random.Next(1, 24)];
         var variables = Enumerable.Range(0, 5).Select(i => Expr.Variable($"v{i}", Draw(random, sizes, i % 3))).ToArray();
         var nodes = new List<Expr>(variables) { Expr.Scalar(0.5) };
         for (var i = 0; i < random.Next(5, 60); i++)

@@ -79,6 +79,16 @@ public class SessionTests
         Assert.Equal([1f, 4, 7, 2, 5, 8, 3, 6, 9], session.GetOutput("turned").ToArray<float>());
     }
 
+    [Fact]
+    public void Memory_is_reused_in_place_only_by_kernels_that_read_the_same_element()
+    {
+        var x = Expr.Variable("x", new Shape(20, 10));
+        var turned = ((x + 1).Reverse(0) * 2).Relu().MatMul(Expr.Full(new Shape(10, 10), 1)).Transpose() * 3;
+        var result = Evaluator.Evaluate([turned], new Dictionary<Expr, Tensor> { [x] = Tensor.Create([.. Enumerable.Range(0, 200).Select(i => (double)i)], 20, 10) })[0];
+        for (var i = 0; i < 20; i++)
+            Assert.Equal(6 * (((19 - i) * 100) + 45 + 10), result[4, i]);
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
