@@ -1,0 +1,82 @@
+using System.Globalization;
+using System.Text;
+
+namespace Dnn.Dsl;
+
+/// <summary>The texts of strings and their values.</summary>
+public static class StringLiteral
+{
+    /// <summary>The value between the quotes; what is no escape stands for itself.</summary>
+    public static string Value(string literal)
+    {
+        var value = new StringBuilder(literal.Length);
+        for (int i = 1; i < End(literal);) i += Unit(literal, i, value);
+        return value.ToString();
+    }
+
+    /// <summary>A literal with this value.</summary>
+    public static string Quote(string value)
+    {
+        var text = new StringBuilder("\"", value.Length + 2);
+        foreach (char c in value)
+        {
+            text.Append(c switch
+            {
+                '\n' => "\\n",
+                '\r' => "\\r",
+                '\t' => "\\t",
+                '\0' => "\\0",
+                '"' => "\\\"",
+                '\\' => "\\\\",
+                _ when char.IsControl(c) => $"\\u{{{(int)c:x}}}",
+                _ => c.ToString(),
+            });
+        }
+
+        return text.Append('"').ToString();
+    }
+
+    /// <summary>The offset in a literal at which the value's character <paramref name="index"/> is written.</summary>
+    internal static int Offset(string literal, int index)
+    {
+        var value = new StringBuilder();
+        int i = 1;
+        while (value.Length < index && i < End(literal)) i += Unit(literal, i, value);
+        return i;
+    }
+
+    /// <summary>The length of the escape at a backslash, 0 if it is none; appends what it means.</summary>
+    internal static int Escape(string text, int at, StringBuilder? value)
+    {
+        if (at + 1 >= text.Length) return 0;
+        char c = text[at + 1];
+        int simple = "nrt0\\\"".IndexOf(c);
+        if (simple >= 0)
+        {
+            value?.Append("\n\r\t\0\\\""[simple]);
+            return 2;
+        }
+
+        if (c != 'u' || at + 2 >= text.Length || text[at + 2] != '{') return 0;
+        int close = text.IndexOf('}', at, Math.Min(10, text.Length - at));
+        if (close < 0 || !int.TryParse(text.AsSpan(at + 3, close - at - 3), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int code)
+            || !Rune.IsValid(code)) return 0;
+        value?.Append(new Rune(code).ToString());
+        return close - at + 1;
+    }
+
+    private static int Unit(string literal, int i, StringBuilder value)
+    {
+        if (literal[i] == '\\' && Escape(literal, i, value) is > 0 and int length) return length;
+        value.Append(literal[i]);
+        return 1;
+    }
+
+    /// <summary>Where the closing quote is; the end of a literal that lacks one.</summary>
+    private static int End(string literal)
+    {
+        int i = 1;
+        while (i < literal.Length && literal[i] != literal[0]) i += literal[i] == '\\' ? 2 : 1;
+        return Math.Min(i, literal.Length);
+    }
+}
