@@ -39,7 +39,7 @@ public sealed partial class Expr
 
     public static implicit operator Expr(double value) => Scalar(value);
 
-    public static Expr operator -(Expr x) => Make(new Neg(), Arithmetic(x));
+    public static Expr operator -(Expr x) => x.Op is Literal { DType: not DType.Bool } literal ? Scalar(-literal.Number, literal.DType) : Make(new Neg(), Arithmetic(x));
 
     public static Expr operator +(Expr x, Expr y) => Apply(new Add(), x, y);
 
@@ -168,7 +168,7 @@ public sealed partial class Expr
 
     public Expr Round() => Round(this);
 
-    public Expr Relu() => Make(new Relu(), Real(this));
+    public Expr Relu() => ModelBuilder.Function("relu", this, x => Make(new Relu(), Real(x)));
 
     public Expr Max(Expr other) => Max(this, other);
 

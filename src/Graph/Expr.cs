@@ -140,16 +140,19 @@ public sealed partial class Expr
                         return other;
                     if (count == entries.Length)
                         Sweep();
-                    ref var bucket = ref buckets[(uint)hash % (uint)buckets.Length];
+                    ref var bucket = ref buckets[Bucket(hash)];
                     entries[count] = new Entry { Hash = hash, Next = bucket - 1, Node = GCHandle.Alloc(node, GCHandleType.Weak) };
                     bucket = ++count;
                     return node;
                 }
             }
 
+            // The low bits chose the shard.
+            private uint Bucket(int hash) => ((uint)hash / ShardCount) % (uint)buckets.Length;
+
             private Expr? Find(Op op, ReadOnlySpan<Expr> args, int hash)
             {
-                for (var i = buckets[(uint)hash % (uint)buckets.Length] - 1; i >= 0; i = entries[i].Next)
+                for (var i = buckets[Bucket(hash)] - 1; i >= 0; i = entries[i].Next)
                 {
                     if (entries[i].Hash == hash && entries[i].Node.Target is Expr node && node.Args.AsSpan().SequenceEqual(args) && node.Op.Equals(op))
                         return node;
@@ -184,7 +187,7 @@ public sealed partial class Expr
 
                 for (var i = 0; i < count; i++)
                 {
-                    ref var bucket = ref buckets[(uint)entries[i].Hash % (uint)buckets.Length];
+                    ref var bucket = ref buckets[Bucket(entries[i].Hash)];
                     entries[i].Next = bucket - 1;
                     bucket = i + 1;
                 }

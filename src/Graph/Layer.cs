@@ -147,13 +147,15 @@ public sealed class ModelBuilder
     public void Loss(Expr value, string? name = null)
     {
         RequireScalar("loss", value);
-        Add(losses, name ?? (losses.Count == 0 ? "loss" : $"loss_{losses.Count}"), value);
+        RequireUnreserved(name);
+        Add(losses, name ?? $"loss_{losses.Count}", value);
     }
 
     /// <summary>A scalar to report, averaged over rows.</summary>
     public void Metric(string name, Expr value)
     {
         RequireScalar("metric", value);
+        RequireUnreserved(name);
         Add(metrics, name, value);
     }
 
@@ -302,6 +304,13 @@ public sealed class ModelBuilder
         if (next.DType != buffer.Variable.DType)
             next = next.Cast(buffer.Variable.DType);
         buffers[path] = buffer with { Next = next.BroadcastTo(buffer.Variable.Shape).StopGradient() };
+    }
+
+    /// <summary>The log has columns of its own.</summary>
+    private static void RequireUnreserved(string? name)
+    {
+        if (name is TrainingStep.LossName or TrainingStep.RateName or TrainingStep.GradientNormName or "epoch" or "step" or "split" or "seconds")
+            throw new GraphException($"`{name}` is a column of the training log; give this another name");
     }
 
     private static void RequireScalar(string what, Expr value)

@@ -1,0 +1,332 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Unicode;
+using CsvHelper;
+using Dnn.Graph;
+
+namespace Dnn.Backend;
+
+/// <summary>Reads a <see cref="CsvSource"/>. The separator is a comma, or what the first lines say: semicolon, tab or bar.</summary>
+internal static class Csv
+{
+    private const string FeaturesName = "features", LabelName = "label";
+
+    private static readonly CsvReaderOptions Options = new()
+    {
+        HasHeader = false,
+        TrimWhitespace = true,
+        TrackLineNumbers = true,
+        MalformedData = CsvMalformedDataHandling.Throw,
+        MaxRecordSize = 1 << 26,
+    };
+
+    /// <param name="path">The file.</param>
+    /// <param name="source">Which columns to take.</param>
+    /// <param name="classes">The label's classes where another file of the same data has fixed them; else they are found.</param>
+    public static SourceRows Read(string path, CsvSource source, DataColumn? classes = null) => Files.Read(path, stream =>
+    {
+        using CsvReader reader = CsvReader.Create(stream, Options, leaveOpen: true);
+        try
+        {
+            Column[] columns = ReadHeader(path, reader, source);
+            int rows = 0;
+            while (reader.Read())
+            {
+                if (reader.FieldCount != columns.Length)
+                {
+                    throw new DataFormatException(
+                        $"{path}:{reader.LineNumber}", $"{reader.FieldCount} fields, and the header has {columns.Length}", "Complete the line, or put quotes around fields that hold a separator");
+                }
+
+                for (int i = 0; i < columns.Length; i++)
+                {
+                    columns[i].Add(reader.GetSpan(i), path, reader.LineNumber);
+                }
+
+                rows++;
+            }
+
+            if (rows == 0)
+            {
+                throw new DataFormatException(path, "there are no rows after the header", "Check that it is the right file");
+            }
+
+            return Assemble(path, source, columns, rows, classes);
+        }
+        catch (CsvFormatException e)
+        {
+            throw new DataFormatException($"{path}:{e.LineNumber}", $"malformed quotes: {e.Message.TrimEnd('.')}", "Double the quotes inside a quoted field, and close it", e);
+        }
+    });
+
+    private static Column[] ReadHeader(string path, CsvReader reader, CsvSource source)
+    {
+        if (!reader.Read())
+        {
+            throw new DataFormatException(path, "the file is empty", "Its first line names the columns");
+        }
+
+        string where = $"{path}:{reader.LineNumber}";
+        var names = new string[reader.FieldCount];
+        for (int i = 0; i < names.Length; i++)
+        {
+            names[i] = Text(reader.GetSpan(i), where);
+            if (names[i].Length == 0)
+            {
+                throw new DataFormatException(where, $"column {i + 1} has no name", "Name it, or write the file without it (pandas: index=False)");
+            }
+        }
+
+        if (names.GroupBy(static n => n).FirstOrDefault(static g => g.Count() > 1) is { } twice)
+        {
+            throw new DataFormatException(where, $"two columns are called '{twice.Key}'", "Rename one");
+        }
+
+        void Check(string name)
+        {
+            if (!names.Contains(name))
+            {
+                throw new DataFormatException(where, $"there is no column '{name}'", Nearest.Suggest(name, names));
+            }
+        }
+
+        ValueList<string> features = source.Features ?? [];
+        foreach (string name in features.Concat(source.Categorical))
+        {
+            Check(name);
+        }
+
+        if (source.Label is { } label)
+        {
+            Check(label);
+            if (features.Contains(label))
+            {
+                throw new DataFormatException(path, $"'{label}' is both the label and a feature", "Take it out of the features");
+            }
+        }
+
+        if (features.Distinct().Count() < features.Count)
+        {
+            throw new DataFormatException(path, "a column stands twice among the features", "List it once");
+        }
+
+        if (source.Features is not null && source.Categorical.FirstOrDefault(c => c != source.Label && !features.Contains(c)) is { } unused)
+        {
+            throw new DataFormatException(path, $"the categorical column '{unused}' is not among the features", "Add it there");
+        }
+
+        return [.. names.Select(n => new Column(
+            n,
+            used: n == source.Label || source.Features is null || features.Contains(n) || source.Categorical.Contains(n),
+            categorical: source.Categorical.Contains(n),
+            required: n == source.Label || source.Categorical.Contains(n)))];
+    }
+
+    private static SourceRows Assemble(string path, CsvSource source, Column[] columns, int rows, DataColumn? classes)
+    {
+        foreach (Column column in columns)
+        {
+            if (column.Odd is { } odd)
+            {
+                throw new DataFormatException(
+                    $"{path}:{odd.Line}",
+                    column.IsNumeric
+                        ? $"column '{column.Name}': {(odd.Text.Length == 0 ? "the cell is empty" : $"'{odd.Text}' is not a number")}"
+                        : $"column '{column.Name}': '{odd.Text}' is a number among texts",
+                    "Correct the cell, or list the column as categorical");
+            }
+        }
+
+        Column[] features = source.Features is { } named
+            ? [.. named.Select(n => columns.First(c => c.Name == n))]
+            : [.. columns.Where(c => c.Name != source.Label && (c.IsNumeric || c.Categorical))];
+        if (features.Length == 0)
+        {
+            throw new DataFormatException(path, "no column is left for the features", "Name columns of numbers as features, or others as categorical");
+        }
+
+        if (features.FirstOrDefault(static c => !c.IsNumeric && !c.Categorical) is { } text)
+        {
+            throw new DataFormatException(path, $"the feature '{text.Name}' holds text, not numbers", "List it as categorical, or take it out of the features");
+        }
+
+        int[][] ranks = [.. features.Select(static c => c.Categorical ? c.Ranks() : [])];
+        int width = features.Select((c, i) => c.Categorical ? ranks[i].Length : 1).Sum();
+        if ((long)rows * width > Array.MaxLength)
+        {
+            throw new DataFormatException(path, $"{rows} rows of {width} features are too many", "Take fewer columns; are all of the categorical ones categories?");
+        }
+
+        var x = new double[rows * width];
+        for (int i = 0, at = 0; i < features.Length; i++)
+        {
+            for (int row = 0; row < rows; row++)
+            {
+                if (features[i].Categorical)
+                {
+                    x[row * width + at + ranks[i][features[i].Code(row)]] = 1;
+                }
+                else
+                {
+                    x[row * width + at] = features[i].Value(row);
+                }
+            }
+
+            at += features[i].Categorical ? ranks[i].Length : 1;
+        }
+
+        var schema = new List<DataColumn> { new(FeaturesName, DType.Float, [width]) };
+        var values = new List<Tensor> { Tensor.Create(x, rows, width) };
+        if (source.Label is { } label)
+        {
+            (DataColumn column, Tensor tensor) = Label(path, columns.First(c => c.Name == label), rows, classes);
+            schema.Add(column with { IsTarget = true });
+            values.Add(tensor);
+        }
+
+        return new SourceRows(new DataSchema(schema.ToValueList(), rows), [.. values]);
+    }
+
+    private static (DataColumn Column, Tensor Values) Label(string path, Column label, int rows, DataColumn? classes)
+    {
+        if (!label.IsNumeric)
+        {
+            var codes = new long[rows];
+            int[] ranks = label.Ranks();
+            string[] names = [.. label.Names.Order(StringComparer.Ordinal)];
+            if (classes is not null)
+            {
+                string[] known = [.. classes.ClassNames];
+                ranks = [.. label.Names.Select(name => Array.IndexOf(known, name) is var k && k >= 0 ? k
+                    : throw new DataFormatException(path, $"column '{label.Name}': the class '{name}' is not one of the other part's", Nearest.Suggest(name, known)))];
+                names = known;
+            }
+
+            for (int row = 0; row < rows; row++)
+            {
+                codes[row] = ranks[label.Code(row)];
+            }
+
+            return (new DataColumn(LabelName, DType.I64, []) { Classes = names.Length, ClassNames = names.ToValueList() }, Tensor.Create(codes));
+        }
+
+        double[] values = [.. Enumerable.Range(0, rows).Select(label.Value)];
+        // Beyond 2^31 a whole number is a measurement, not the index of a class.
+        if (!label.AllWhole || values.Max() >= int.MaxValue)
+        {
+            return (new DataColumn(LabelName, DType.Float, [1]), Tensor.Create(values, rows, 1));
+        }
+
+        int count = (int)values.Max() + 1;
+        if (classes?.Classes is { } limit && count > limit)
+        {
+            throw new DataFormatException(path, $"column '{label.Name}': the class {count - 1} is beyond the other part's, which has {limit}", "Correct the label");
+        }
+
+        return (new DataColumn(LabelName, DType.I64, []) { Classes = classes?.Classes ?? count }, Tensor.Create(Array.ConvertAll(values, static v => (long)v)));
+    }
+
+    private static string Text(ReadOnlySpan<byte> utf8, string where) => Utf8.IsValid(utf8)
+        ? Encoding.UTF8.GetString(utf8)
+        : throw new DataFormatException(where, "the text is not UTF-8", "Save the file as UTF-8");
+
+    /// <summary>The cells of one column: numbers, or codes of texts. The first cell says which; the first that disagrees is kept for the error.</summary>
+    private sealed class Column(string name, bool used, bool categorical, bool required)
+    {
+        private readonly List<double> _numbers = [];
+        private readonly List<int> _codes = [];
+        private readonly Dictionary<string, int> _codeOf = new(StringComparer.Ordinal);
+        private bool? _numeric = categorical ? false : null;
+        private (long Line, string Text)? _odd;
+        private long? _empty;
+
+        public string Name => name;
+
+        public bool Categorical => categorical;
+
+        public bool IsNumeric => _numeric == true;
+
+        /// <summary>Whether all cells are written as whole numbers from 0, without a point.</summary>
+        public bool AllWhole { get; private set; } = true;
+
+        /// <summary>The first cell that does not go with the others.</summary>
+        public (long Line, string Text)? Odd => IsNumeric && _empty < (_odd?.Line ?? long.MaxValue) ? (_empty.Value, "") : _odd;
+
+        /// <summary>The texts in the order in which they came first; the index is the code.</summary>
+        public List<string> Names { get; } = [];
+
+        public double Value(int row) => _numbers[row];
+
+        public int Code(int row) => _codes[row];
+
+        /// <summary>The place of each code in the ordinal order of the texts.</summary>
+        public int[] Ranks()
+        {
+            int[] order = [.. Enumerable.Range(0, Names.Count).OrderBy(i => Names[i], StringComparer.Ordinal)];
+            var ranks = new int[order.Length];
+            for (int i = 0; i < order.Length; i++)
+            {
+                ranks[order[i]] = i;
+            }
+
+            return ranks;
+        }
+
+        public void Add(ReadOnlySpan<byte> cell, string path, long line)
+        {
+            if (!used || _odd is not null)
+            {
+                return;
+            }
+
+            if (cell.IsEmpty)
+            {
+                // In a column of texts that nobody asked for, it does not matter.
+                _empty ??= required
+                    ? throw new DataFormatException($"{path}:{line}", $"column '{name}': the cell is empty", "Fill it in, or leave the row out")
+                    : line;
+                return;
+            }
+
+            if (categorical)
+            {
+                AddText(cell, path, line);
+                return;
+            }
+
+            bool number = double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out double value);
+            if (number && !double.IsFinite(value))
+            {
+                throw new DataFormatException($"{path}:{line}", $"column '{name}': '{Text(cell, $"{path}:{line}")}' is not a finite number", "Correct the cell, or leave the row out");
+            }
+
+            _numeric ??= number;
+            if (number != _numeric)
+            {
+                _odd = (line, Text(cell, $"{path}:{line}"));
+            }
+            else if (number)
+            {
+                AllWhole &= long.TryParse(cell, NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out _);
+                _numbers.Add(value);
+            }
+            else
+            {
+                AddText(cell, path, line);
+            }
+        }
+
+        private void AddText(ReadOnlySpan<byte> cell, string path, long line)
+        {
+            string text = Text(cell, $"{path}:{line}");
+            if (!_codeOf.TryGetValue(text, out int code))
+            {
+                code = Names.Count;
+                _codeOf.Add(text, code);
+                Names.Add(text);
+            }
+
+            _codes.Add(code);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+using Dnn.Graph;
+
+namespace Dnn.Backend;
+
+/// <summary>Reads and writes whole files; what goes wrong is a <see cref="DataFormatException"/> with the file's path.</summary>
+internal static class Files
+{
+    private const int BufferSize = 1 << 16;
+
+    public static T Read<T>(string path, Func<Stream, T> read)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferSize, FileOptions.SequentialScan);
+            if (file.CanSeek)
+            {
+                return read(file);
+            }
+
+            // A pipe: its length is known when it has ended.
+            using var memory = new MemoryStream();
+            file.CopyTo(memory);
+            memory.Position = 0;
+            return read(memory);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Explain(path, "read", e);
+        }
+    }
+
+    /// <summary>
+    /// Replaces the file at once: the bytes go to a temporary file in the same folder, to the disk, and then take the name, so that a
+    /// reader finds the old file or the new one, whatever happens meanwhile. A link is followed; devices are written directly.
+    /// </summary>
+    public static void Write(string path, Action<Stream> write)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        string? temporary = null;
+        try
+        {
+            string full = Path.GetFullPath(path);
+            if (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal))
+            {
+                using var device = new FileStream(full, FileMode.Open, FileAccess.Write);
+                write(device);
+                return;
+            }
+
+            if (Directory.Exists(full))
+            {
+                throw new DataFormatException(path, "this is a folder", "Give the name of a file");
+            }
+
+            string target = new FileInfo(full) is { LinkTarget: not null } link ? link.ResolveLinkTarget(returnFinalTarget: true)!.FullName : full;
+            string name = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Path.GetRandomFileName()}.tmp");
+            using (var file = new FileStream(name, FileMode.CreateNew, FileAccess.Write, FileShare.None, BufferSize))
+            {
+                temporary = name;
+                write(file);
+                file.Flush(flushToDisk: true);
+            }
+
+            File.Move(name, target, overwrite: true);
+            temporary = null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Explain(path, "write", e);
+        }
+        finally
+        {
+            if (temporary is not null)
+            {
+                File.Delete(temporary);
+            }
+        }
+    }
+
+    private static DataFormatException Explain(string path, string verb, Exception e) => e switch
+    {
+        EndOfStreamException => new(path, "the file ends early", "Write or download it again", e),
+        DirectoryNotFoundException => new(path, "the folder does not exist", "Create it, or correct the path", e),
+        FileNotFoundException => new(path, "there is no such file", Similar(path), e),
+        UnauthorizedAccessException when Directory.Exists(path) => new(path, "this is a folder", "Give the name of a file", e),
+        UnauthorizedAccessException => new(path, $"no permission to {verb} it", "Change its permissions, or give another path", e),
+        _ => new(path, $"cannot {verb} it: {e.Message.TrimEnd('.')}", null, e),
+    };
+
+    private static string Similar(string path)
+    {
+        string name = Path.GetFileName(path);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string? near = Nearest.Name(name, Directory.EnumerateFiles(folder).Take(1000).Select(Path.GetFileName).OfType<string>());
+        return near is null ? "Correct the path" : $"Did you mean '{near}'?";
+    }
+}

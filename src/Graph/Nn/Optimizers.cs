@@ -1,0 +1,105 @@
+namespace Dnn.Graph;
+
+/// <summary>What an optimizer sees of one parameter, and where it keeps its state.</summary>
+public sealed class OptimizerContext
+{
+    private readonly Parameter parameter;
+    private readonly List<ProgramState> states;
+
+    internal OptimizerContext(Parameter parameter, Expr gradient, Expr rate, Expr step, bool decays, List<ProgramState> states)
+    {
+        this.parameter = parameter;
+        this.states = states;
+        Gradient = gradient;
+        Rate = rate;
+        Step = step;
+        Decays = decays;
+    }
+
+    /// <summary>The parameter before the step.</summary>
+    public Expr Value => parameter.Variable;
+
+    public Expr Gradient { get; }
+
+    /// <summary>The learning rate of this parameter at this step.</summary>
+    public Expr Rate { get; }
+
+    /// <summary>The number of this step, from 1, as a float.</summary>
+    public Expr Step { get; }
+
+    /// <summary>Whether weight decay applies to this parameter.</summary>
+    public bool Decays { get; }
+
+    /// <summary>State of the parameter's shape that starts at zero.</summary>
+    /// <param name="name">Its name, such as <c>m</c>; the state is kept under <c>optimizer.m.PATH</c>.</param>
+    /// <param name="next">Its next value, given its present one.</param>
+    /// <returns>The next value.</returns>
+    public Expr State(string name, Func<Expr, Expr> next)
+    {
+        var path = $"{TrainingStep.OptimizerPrefix}{name}.{parameter.Path}";
+        var variable = Expr.Variable(path, Value.Shape);
+        var value = next(variable);
+        states.Add(new ProgramState(path, variable, value));
+        return value;
+    }
+}
+
+/// <summary>How a gradient moves a parameter: a description that becomes part of the training step's graph.</summary>
+public abstract record Optimizer(Schedule LearningRate)
+{
+    /// <summary>λ in decoupled weight decay w ← w − lr · λ · w, where the optimizer has it.</summary>
+    public virtual double WeightDecay => 0;
+
+    /// <summary>The parameter after the step.</summary>
+    public abstract Expr Step(OptimizerContext context);
+
+    private protected static Expr Decayed(OptimizerContext context, double decay) =>
+        context.Decays && decay != 0 ? context.Value * (1 - (context.Rate * decay)) : context.Value;
+
+    /// <summary>1 − β^t, for averages that start at zero.</summary>
+    private protected static Expr Correction(double beta, Expr step) => 1 - Expr.Pow(Expr.Scalar(beta), step);
+}
+
+/// <summary>v ← μv + g; w ← w − lr · v, or with Nesterov w ← w − lr · (g + μv) (Sutskever et al. 2013).</summary>
+public sealed record Sgd(Schedule LearningRate, double Momentum = 0, bool Nesterov = false) : Optimizer(LearningRate)
+{
+    public override Expr Step(OptimizerContext context)
+    {
+        if (Momentum == 0)
+            return context.Value - (context.Rate * context.Gradient);
+        var velocity = context.State("v", v => (Momentum * v) + context.Gradient);
+        return context.Value - (context.Rate * (Nesterov ? context.Gradient + (Momentum * velocity) : velocity));
+    }
+}
+
+/// <summary>m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − lr · m̂ / (√v̂ + ε) (Kingma and Ba 2015).</summary>
+public record Adam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8) : Optimizer(LearningRate)
+{
+    public override Expr Step(OptimizerContext context)
+    {
+        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
+        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var rate = context.Rate / Correction(Beta1, context.Step);
+        var scale = 1 / Correction(Beta2, context.Step).Sqrt();
+        return Decayed(context, WeightDecay) - (rate * m / ((v.Sqrt() * scale) + Epsilon));
+    }
+}
+
+/// <summary>Adam with decoupled weight decay w ← w − lr · λ · w (Loshchilov and Hutter 2019).</summary>
+public sealed record AdamW(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8, double Decay = 0.01)
+    : Adam(LearningRate, Beta1, Beta2, Epsilon)
+{
+    public override double WeightDecay => Decay;
+}
+
+/// <summary>v ← ρv + (1 − ρ)g²; w ← w − lr · g / (√v + ε), with optional momentum on the quotient (Tieleman and Hinton 2012).</summary>
+public sealed record RmsProp(Schedule LearningRate, double Rho = 0.99, double Epsilon = 1e-8, double Momentum = 0) : Optimizer(LearningRate)
+{
+    public override Expr Step(OptimizerContext context)
+    {
+        var v = context.State("s", s => (Rho * s) + ((1 - Rho) * context.Gradient.Square()));
+        var scaled = context.Gradient / (v.Sqrt() + Epsilon);
+        var move = Momentum == 0 ? scaled : context.State("v", b => (Momentum * b) + scaled);
+        return context.Value - (context.Rate * move);
+    }
+}

@@ -1,0 +1,171 @@
+using System.Collections.Immutable;
+
+namespace Dnn.Graph;
+
+/// <summary>When training stops before its last epoch.</summary>
+/// <param name="On">What is watched: a loss or metric of a split, such as <c>validation.loss</c>.</param>
+/// <param name="Patience">Epochs without improvement that are waited.</param>
+/// <param name="MinDelta">What counts as improvement.</param>
+/// <param name="Maximize">Whether larger is better.</param>
+public sealed record EarlyStop(string On = "validation.loss", int Patience = 5, double MinDelta = 0, bool Maximize = false);
+
+/// <summary>How a model is trained: a description; the trainer in the backend runs it.</summary>
+public sealed record TrainingRecipe
+{
+    public required Optimizer Optimizer { get; init; }
+
+    /// <summary>Rows in a batch.</summary>
+    public int Batch { get; init; } = 32;
+
+    public int Epochs { get; init; } = 10;
+
+    /// <summary>Steps after which training ends, whatever the epoch; null for no limit.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>The largest norm that all gradients together may have (Pascanu et al. 2013).</summary>
+    public double? ClipNorm { get; init; }
+
+    /// <summary>The largest absolute value of an element of a gradient.</summary>
+    public double? ClipValue { get; init; }
+
+    public EarlyStop? EarlyStop { get; init; }
+
+    /// <summary>What all random numbers are functions of: initial parameters, shuffling, dropout.</summary>
+    public long Seed { get; init; }
+
+    public bool Shuffle { get; init; } = true;
+
+    /// <summary>Whether weight decay reaches every parameter, rather than only tensors of two and more axes.</summary>
+    public bool DecayAll { get; init; }
+}
+
+/// <summary>Training, evaluation and prediction as programs.</summary>
+public static class TrainingStep
+{
+    public const string OptimizerPrefix = "optimizer.";
+
+    /// <summary>The names of outputs beside losses and metrics.</summary>
+    public const string LossName = "loss";
+
+    public const string GradientNormName = "gradient_norm";
+
+    public const string RateName = "lr";
+
+    public const string StepName = "step";
+
+    public const string SeedName = "seed";
+
+    /// <summary>
+    /// One training step as one program: forward pass, losses, gradients, clipping, optimizer and schedule; state in, state out. What is
+    /// not needed for that is not in it.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="recipe">How it trains.</param>
+    /// <param name="totalSteps">The number of steps of the run, for schedules.</param>
+    /// <exception cref="GraphException">The model has no loss, or nothing that trains.</exception>
+    public static Program Build(Model model, TrainingRecipe recipe, long totalSteps)
+    {
+        var trained = model.Trainable.ToArray();
+        if (trained.Length == 0)
+            throw new GraphException($"the model {model.Name} has no parameters to train");
+        var forward = Phases.Resolve([model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value), .. Updated(model)], training: true);
+        var loss = forward[0];
+        var gradients = Gradient.Of(loss, [.. trained.Select(p => p.Variable)], model.Provenance);
+        var connected = trained.Zip(gradients, (p, g) => (Parameter: p, Gradient: g)).Where(t => t.Gradient is not null).Select(t => (t.Parameter, Gradient: t.Gradient!)).ToArray();
+        if (connected.Length == 0)
+            throw new GraphException($"the loss of {model.Name} depends on none of its parameters");
+        if (recipe.ClipValue is { } limit)
+            connected = [.. connected.Select(t => (t.Parameter, t.Gradient.Max(-limit).Min(limit)))];
+        var norm = connected.Select(t => t.Gradient.Square().Sum()).Aggregate((a, b) => a + b).Sqrt();
+        if (recipe.ClipNorm is { } largest)
+        {
+            // The guard rejects a norm that is not finite, so 0 · ∞ cannot arise.
+            var factor = Expr.Where(norm.GreaterThan(largest), largest / norm, 1);
+            connected = [.. connected.Select(t => (t.Parameter, t.Gradient * factor))];
+        }
+
+        var step = RandomState.Step.Cast(DType.Float);
+        var rate = recipe.Optimizer.LearningRate.At(step, totalSteps);
+        var optimizerStates = new List<ProgramState>();
+        var next = new Dictionary<Expr, Expr>();
+        foreach (var (parameter, gradient) in connected)
+        {
+            var options = parameter.Options;
+            var decays = !options.NoDecay && (recipe.DecayAll || parameter.Shape.Rank >= 2);
+            var scaled = options.LearningRateScale == 1 ? rate : rate * options.LearningRateScale;
+            next[parameter.Variable] = recipe.Optimizer.Step(new OptimizerContext(parameter, gradient, scaled, step + 1, decays, optimizerStates));
+        }
+
+        var at = 1 + model.Losses.Length;
+        var metrics = model.Metrics.Select((m, i) => m with { Value = forward[at + i] });
+        var updated = new Queue<Expr>(forward.Skip(at + model.Metrics.Length));
+        return new Program(
+            [.. model.Inputs, .. model.Targets],
+            [
+                .. model.Parameters.Select(p => new ProgramState(p.Path, p.Variable, next.GetValueOrDefault(p.Variable))),
+                .. model.Buffers.Select(b => new ProgramState(b.Path, b.Variable, b.Next is null ? null : updated.Dequeue())),
+                .. optimizerStates,
+                new ProgramState(StepName, RandomState.Step, RandomState.Step + 1),
+                new ProgramState(SeedName, RandomState.Seed),
+            ],
+            [
+                new Named(LossName, loss),
+                .. LossParts(model, forward.AsSpan(1..)),
+                .. metrics,
+                new Named(GradientNormName, norm),
+                new Named(RateName, rate),
+            ],
+            [loss, norm]);
+    }
+
+    /// <summary>Losses and metrics in evaluation.</summary>
+    public static Program Evaluation(Model model)
+    {
+        var values = Phases.Resolve([model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value)], training: false);
+        var metrics = model.Metrics.Select((m, i) => m with { Value = values[1 + model.Losses.Length + i] });
+        return Stateless(model, [.. model.Inputs, .. model.Targets], [new Named(LossName, values[0]), .. LossParts(model, values.AsSpan(1..)), .. metrics]);
+    }
+
+    /// <summary>The outputs, without what only targets, losses or training need.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="names">Which outputs; all if empty.</param>
+    /// <param name="training">Whether in the training phase.</param>
+    public static Program Prediction(Model model, IReadOnlyCollection<string>? names = null, bool training = false)
+    {
+        var chosen = model.Outputs.Where(o => names is null || names.Count == 0 || names.Contains(o.Name)).ToArray();
+        var values = Phases.Resolve([.. chosen.Select(o => o.Value)], training);
+        return Stateless(model, model.Inputs, [.. chosen.Select((o, i) => o with { Value = values[i] })]);
+    }
+
+    /// <summary>The losses and the gradient of their sum for every parameter that trains.</summary>
+    public static Program Gradients(Model model, bool training = false)
+    {
+        var values = Phases.Resolve([model.TotalLoss], training);
+        var trained = model.Trainable.ToArray();
+        var gradients = Gradient.Of(values[0], [.. trained.Select(p => p.Variable)], model.Provenance);
+        var outputs = trained.Zip(gradients).Where(t => t.Second is not null).Select(t => new Named(t.First.Path, t.Second!));
+        return Stateless(model, [.. model.Inputs, .. model.Targets], [new Named(LossName, values[0]), .. outputs]);
+    }
+
+    private static Program Stateless(Model model, ImmutableArray<Named> inputs, ImmutableArray<Named> outputs) => new(
+        inputs,
+        [
+            .. model.Parameters.Select(p => new ProgramState(p.Path, p.Variable)),
+            .. model.Buffers.Select(b => new ProgramState(b.Path, b.Variable)),
+            new ProgramState(StepName, RandomState.Step),
+            new ProgramState(SeedName, RandomState.Seed),
+        ],
+        outputs,
+        []);
+
+    private static IEnumerable<Expr> Updated(Model model) => model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!);
+
+    /// <summary>The losses one by one, where there are several.</summary>
+    private static IEnumerable<Named> LossParts(Model model, ReadOnlySpan<Expr> values)
+    {
+        var parts = new List<Named>();
+        for (var i = 0; i < model.Losses.Length && model.Losses.Length > 1; i++)
+            parts.Add(model.Losses[i] with { Value = values[i] });
+        return parts;
+    }
+}
