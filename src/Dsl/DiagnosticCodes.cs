@@ -39,7 +39,7 @@ public static class DiagnosticCodes
         "let a = 1.", "let a = 1.0");
 
     public static readonly DiagnosticDescriptor NumberOutOfRange = Error("DNN0007", "number that is too large",
-        "Whole numbers reach from −2⁶³ to 2⁶³ − 1, floats to about 1.8e308 in magnitude. Infinity is written `inf`.",
+        "Whole numbers reach to 2⁶³ − 1, floats to about 1.8e308 in magnitude. Infinity is written `inf`.",
         "let a = 1e999", "let a = inf");
 
     public static readonly DiagnosticDescriptor ForeignOperator = Error("DNN0008", "operator of another language",

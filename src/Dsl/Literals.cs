@@ -76,7 +76,34 @@ public static class StringLiteral
     private static int End(string literal)
     {
         int i = 1;
-        while (i < literal.Length && literal[i] != literal[0]) i += literal[i] == '\\' ? 2 : 1;
+        while (i < literal.Length && !Closes(literal[0], literal[i])) i += literal[i] == '\\' ? 2 : 1;
         return Math.Min(i, literal.Length);
+    }
+
+    /// <summary>Whether a character ends the string that <paramref name="quote"/> began.</summary>
+    internal static bool Closes(char quote, char c) => quote switch
+    {
+        '"' or '\'' => c == quote,
+        '‘' or '’' => c is '‘' or '’' or '\'',
+        _ => c is '“' or '”' or '„' or '"',
+    };
+}
+
+/// <summary>The texts of numbers and their values.</summary>
+internal static class NumberLiteral
+{
+    /// <summary>
+    /// The value of digits, point, exponent and percent sign; of a malformed text, that of the longest beginning that is a number.
+    /// The integer is there for digits alone that fit 64 bits.
+    /// </summary>
+    public static (double Value, long? Integer, bool IsPercent) Parse(ReadOnlySpan<char> text)
+    {
+        bool percent = text.EndsWith("%");
+        int end = 0;
+        while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] is '.' or 'e' or 'E' || (text[end] is '+' or '-' && text[end - 1] is 'e' or 'E'))) end++;
+        double value = 0;
+        while (end > 0 && !double.TryParse(text[..end], NumberStyles.Float, CultureInfo.InvariantCulture, out value)) end--;
+        long? integer = !percent && long.TryParse(text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out long exact) ? exact : null;
+        return (percent ? value / 100 : value, integer, percent);
     }
 }

@@ -594,6 +594,9 @@ public sealed class SliceSyntax(TextSpan span, ExprSyntax? start, ExprSyntax? st
     public ExprSyntax? Step { get; } = step;
 }
 
+/// <summary>Stands where an expression was not understood, which is among the diagnostics.</summary>
+public sealed class ErrorSyntax(TextSpan span) : ExprSyntax(span);
+
 /// <summary><c>...</c>, as an index or a dimension only.</summary>
 public sealed class EllipsisSyntax(TextSpan span) : ExprSyntax(span);
 

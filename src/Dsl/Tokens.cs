@@ -59,9 +59,9 @@ public enum TokenKind : ushort
 
 /// <summary>
 /// A token with the blanks, comments and uncounted newlines around it: <c>Text[FullStart..FullEnd]</c> of all tokens in order is the
-/// file. Trailing trivia ends with the line; what comes before the next token is the leading trivia of that.
+/// file. Trailing trivia ends with the line; what comes before the next token is the leading trivia of that. A bracket knows the index
+/// of its partner; that is -1 if there is none.
 /// </summary>
-/// <param name="Partner">The index of the bracket that this bracket opens or closes, or -1.</param>
 public readonly record struct Token(TokenKind Kind, int FullStart, int Start, int End, int FullEnd, int Partner = -1)
 {
     public int Length => End - Start;
@@ -157,6 +157,22 @@ public static class TokenKinds
     private static bool IsInfix(TokenKind kind) => kind is TokenKind.Pipe or TokenKind.Or or TokenKind.And or TokenKind.EqualEqual
         or TokenKind.NotEqual or TokenKind.Less or TokenKind.LessOrEqual or TokenKind.Greater or TokenKind.GreaterOrEqual
         or TokenKind.Plus or TokenKind.Star or TokenKind.Slash or TokenKind.Percent or TokenKind.At or TokenKind.StarStar;
+}
+
+/// <summary>The words that mean something at the start of a line only.</summary>
+public static class Keywords
+{
+    public static readonly ImmutableArray<string> Declarations = ["import", "hyper", "layer", "model", "data", "train", "test"];
+
+    public static readonly ImmutableArray<string> Statements =
+        ["param", "buffer", "update", "require", "assert", "input", "target", "output", "metric", "loss"];
+
+    internal static bool IsAny(ReadOnlySpan<char> word)
+    {
+        foreach (string keyword in Declarations) if (word.SequenceEqual(keyword)) return true;
+        foreach (string keyword in Statements) if (word.SequenceEqual(keyword)) return true;
+        return false;
+    }
 }
 
 /// <summary>A parsed file: source, tree, tokens and what was wrong with them. Made by <see cref="Parser"/>.</summary>
