@@ -140,7 +140,7 @@ public sealed class CatalogEntry
 
     public override string ToString() => $"{Name}({Signature})";
 
-    private static ImmutableArray<CatalogParameter> ParseSignature(string signature)
+    internal static ImmutableArray<CatalogParameter> ParseSignature(string signature)
     {
         var parameters = ImmutableArray.CreateBuilder<CatalogParameter>();
         foreach (var part in SplitOutsideParentheses(signature))
@@ -191,7 +191,7 @@ public sealed class CatalogEntry
 }
 
 /// <summary>The arguments of a call, by parameter, in the types that their kinds say.</summary>
-internal sealed class Args(CatalogEntry entry, object?[] values, Func<string> randomPlace)
+internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> randomKey)
 {
     public Expr Tensor(string name) => (Expr)Get(name)!;
 
@@ -233,7 +233,7 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<string> ra
 
     public Func<Expr, Expr> Function(string name) => (Func<Expr, Expr>)Get(name)!;
 
-    public Expr RandomKey() => RandomState.Key(randomPlace());
+    public Expr RandomKey() => randomKey();
 
     public LossReduction Reduction => Text("reduction") switch
     {

@@ -95,6 +95,9 @@ internal sealed class Binding
     /// <summary>The part of the path that an expression gives to what it constructs.</summary>
     public Dictionary<SyntaxNode, string> Segments { get; } = [];
 
+    /// <summary>The names of the top level.</summary>
+    public Dictionary<string, Symbol> File { get; } = new(StringComparer.Ordinal);
+
     /// <summary>The hyperparameters of the top level, in order.</summary>
     public List<HyperSyntax> Hypers { get; } = [];
 

@@ -258,8 +258,11 @@ internal sealed class Frame(string path)
     /// <summary>The path of the instance; empty for a model.</summary>
     public string Path { get; } = path;
 
-    /// <summary>An expression constructs once per enclosing instance and turn of its loops.</summary>
-    public Dictionary<(SyntaxNode Node, string Place), LayerValue> Constructed { get; } = [];
+    /// <summary>
+    /// An expression constructs once per enclosing instance and turn of its loops: evaluated again in another application, it gives
+    /// the same instance, with what it captures of that application.
+    /// </summary>
+    public Dictionary<(SyntaxNode Node, string Place), (Layer Layer, Frame Frame)> Constructed { get; } = [];
 
     /// <summary>Draws of random numbers outside of layers.</summary>
     public int Draws { get; set; }
