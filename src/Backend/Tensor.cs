@@ -219,7 +219,7 @@ public sealed class Tensor
     }
 
     /// <summary>
-    /// The values as NumPy prints them: brackets by dimension, columns aligned, at most eight digits after the point, the middle of long
+    /// The values as NumPy prints them: brackets by dimension, columns aligned, at most eight digits after the point (a scalar has all), the middle of long
     /// dimensions left out beyond 1000 elements.
     /// </summary>
     public override string ToString() => TensorText.Format(this);
@@ -314,7 +314,7 @@ public sealed class Tensor
 /// <summary>Tensors as text, by the rules of NumPy's <c>array2string</c> with its default options.</summary>
 internal static class TensorText
 {
-    private const int Threshold = 1000, Edge = 3, Width = 75, Digits = 8;
+    private const int Threshold = 1000, Edge = 3, Width = 75, Digits = 8, ScalarDigits = 20;
 
     public static string Format(Tensor tensor)
     {
@@ -365,9 +365,9 @@ internal static class TensorText
             if (last)
             {
                 string cell = i < 0 ? "..." : cells[next++];
-                if (!first && column + 1 + cell.Length > Width - 1)
+                if (!first && column + 1 + cell.Length > Width - tensor.Rank)
                 {
-                    text.Append('\n').Append(' ', depth + 1);
+                    TrimEnd(text).Append('\n').Append(' ', depth + 1);
                     column = depth + 1;
                 }
                 else if (!first)
@@ -402,6 +402,16 @@ internal static class TensorText
         text.Append(']');
     }
 
+    private static System.Text.StringBuilder TrimEnd(System.Text.StringBuilder text)
+    {
+        while (text[^1] == ' ')
+        {
+            text.Length--;
+        }
+
+        return text;
+    }
+
     private static string[] Texts(Tensor tensor, List<int> cells)
     {
         if (tensor.DType is DType.Bool)
@@ -414,13 +424,16 @@ internal static class TensorText
             return Align([.. cells.Select(i => tensor.AsSpan<long>()[i].ToString(CultureInfo.InvariantCulture))]);
         }
 
+        // A scalar is shown in full.
+        (int most, double large) = tensor.Rank == 0 ? (ScalarDigits, 1e16) : (Digits, 1e8);
+
         // The shortest text that reads back as the same number, in the element's own type.
         string[] shortest = [.. cells.Select(i => tensor.DType is DType.F32
             ? tensor.AsSpan<float>()[i].ToString("R", CultureInfo.InvariantCulture)
             : tensor.AsSpan<double>()[i].ToString("R", CultureInfo.InvariantCulture))];
         double[] values = [.. cells.Select(tensor.At)];
         double[] sizes = [.. values.Where(v => double.IsFinite(v) && v != 0).Select(Math.Abs)];
-        bool scientific = sizes.Length > 0 && (sizes.Max() >= 1e8 || sizes.Min() < 1e-4 || sizes.Max() / sizes.Min() > 1000);
+        bool scientific = sizes.Length > 0 && (sizes.Max() >= large || sizes.Min() < 1e-4 || sizes.Max() / sizes.Min() > 1000);
 
         if (scientific)
         {
@@ -431,28 +444,33 @@ internal static class TensorText
                 digits = Math.Max(digits, mantissa.TrimStart('0').TrimEnd('0').Length - 1);
             }
 
-            string format = "0." + new string('0', Math.Min(digits, Digits)) + "e+00";
-            return Align([.. values.Select(v => double.IsFinite(v) ? Point(v.ToString(format, CultureInfo.InvariantCulture)) : Special(v))]);
+            string format = "e" + Math.Min(digits, most).ToString(CultureInfo.InvariantCulture);
+            return Align([.. values.Select(v => double.IsFinite(v) ? Scientific(v.ToString(format, CultureInfo.InvariantCulture)) : Special(v))]);
         }
 
-        string[] positional = [.. shortest.Select((s, i) => double.IsFinite(values[i]) ? Positional(s, values[i]) : Special(values[i]))];
+        string[] positional = [.. shortest.Select((s, i) => double.IsFinite(values[i]) ? Positional(s, values[i], most) : Special(values[i]))];
         int right = positional.Max(static s => s.IndexOf('.') is var p && p >= 0 ? (int?)(s.Length - p) : null) ?? 0;
         return Align([.. positional.Select(s => s.Contains('.') ? s.PadRight(s.IndexOf('.') + right) : s)]);
     }
 
-    private static string Positional(string shortest, double value)
+    // Where the shortest text is too long, the exact value is rounded, not the text.
+    private static string Positional(string shortest, double value, int digits)
     {
-        decimal rounded = Math.Round(decimal.Parse(shortest, NumberStyles.Float, CultureInfo.InvariantCulture), Digits, MidpointRounding.ToEven);
-        string sign = double.IsNegative(value) && rounded >= 0 ? "-" : "";
-        return sign + Point(rounded.ToString("0.########", CultureInfo.InvariantCulture));
+        int point = shortest.IndexOf('.', StringComparison.Ordinal);
+        return shortest.Contains('E', StringComparison.Ordinal) || (point >= 0 && shortest.Length - point - 1 > digits)
+            ? value.ToString("F" + digits.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture).TrimEnd('0')
+            : Point(shortest);
+    }
+
+    // .NET writes exponents of three digits, NumPy of two where they do.
+    private static string Scientific(string text)
+    {
+        int e = text.IndexOf('e', StringComparison.Ordinal);
+        return Point(text[..e]) + text[e..(e + 2)] + (text[e + 2] == '0' ? text[(e + 3)..] : text[(e + 2)..]);
     }
 
     // NumPy always shows the point of a float: 1. and 1.e+09.
-    private static string Point(string text)
-    {
-        int e = text.IndexOf('e', StringComparison.Ordinal);
-        return text.Contains('.', StringComparison.Ordinal) ? text : e < 0 ? text + "." : text.Insert(e, ".");
-    }
+    private static string Point(string text) => text.Contains('.', StringComparison.Ordinal) ? text : text + ".";
 
     private static string Special(double v) => double.IsNaN(v) ? "nan" : v > 0 ? "inf" : "-inf";
 

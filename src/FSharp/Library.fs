@@ -1,1 +1,108 @@
 namespace Dnn.FSharp
+
+open System
+open Dnn.Graph
+open Dnn.Backend
+
+/// Functions of expressions, data last: `x |> Expr.relu |> Expr.sum`.
+[<RequireQualifiedAccess>]
+module Expr =
+    let relu (x: Expr) = x.Relu()
+    let leakyRelu (slope: float) (x: Expr) = x.LeakyRelu slope
+    let sigmoid (x: Expr) = x.Sigmoid()
+    let gelu (x: Expr) = x.Gelu()
+    let swish (x: Expr) = x.Swish()
+    let softplus (x: Expr) = x.Softplus()
+    let softmax (x: Expr) = x.Softmax()
+    let logSoftmax (x: Expr) = x.LogSoftmax()
+    let sum (x: Expr) = x.Sum()
+    let mean (x: Expr) = x.Mean()
+    /// Over one axis, which the result lacks.
+    let sumOver (axis: int) (x: Expr) = x.Sum(Axes.op_Implicit axis)
+    let meanOver (axis: int) (x: Expr) = x.Mean(Axes.op_Implicit axis)
+    let argmax (x: Expr) = x.ArgMax()
+    let equalTo (y: Expr) (x: Expr) = x.EqualTo y
+    let matmul (y: Expr) (x: Expr) = x.MatMul y
+    let reshape (dims: Dim list) (x: Expr) = x.Reshape(Shape(List.toArray dims))
+    let stopGradient (x: Expr) = x.StopGradient()
+    /// A fresh variable of float type: `Expr.variable "x" [ dim "B"; size 64 ]`.
+    let variable (name: string) (dims: Dim list) = Expr.Variable(name, Shape(List.toArray dims))
+    /// The gradient of a scalar: `y |> Expr.grad x`.
+    let grad (x: Expr) (y: Expr) = y.Grad x
+    /// The gradient, or why there is none.
+    let tryGrad (x: Expr) (y: Expr) = try Ok(y.Grad x) with :? GraphException as e -> Error e.Message
+
+/// Layers, data last. Each call makes a new instance: `x |> Layer.dense 64 |> Expr.relu`. Bind an instance (`let fc = Layer.Of.dense 64`) and
+/// apply it twice to share its parameters.
+[<RequireQualifiedAccess>]
+module Layer =
+    /// Layers as values.
+    module Of =
+        let dense units = Layers.Dense units
+        let embedding vocab dim = Layers.Embedding(vocab, dim)
+        let layerNorm () = Layers.LayerNorm()
+        let rmsNorm () = Layers.RmsNorm()
+        let batchNorm () = Layers.BatchNorm()
+        let dropout rate = Layers.Dropout rate
+        let prelu () = Layers.Prelu()
+        let residual (f: Layer) = Layers.Residual f
+        let func (kind: string) (f: Expr -> Expr) = Layers.Function(kind, f)
+        let chain (layers: Layer list) = Layers.Sequential(ReadOnlySpan(List.toArray layers))
+
+    let apply (layer: Layer) (x: Expr) = layer.Apply x
+    let named (name: string) (layer: Layer) = layer.Named name
+    let dense units x = apply (Of.dense units) x
+    let embedding vocab dim x = apply (Of.embedding vocab dim) x
+    let layerNorm x = apply (Of.layerNorm ()) x
+    let rmsNorm x = apply (Of.rmsNorm ()) x
+    let batchNorm x = apply (Of.batchNorm ()) x
+    let dropout rate x = apply (Of.dropout rate) x
+    let prelu x = apply (Of.prelu ()) x
+    let residual f x = apply (Of.residual f) x
+
+/// Losses, targets last but one: `logits |> Loss.crossEntropy labels`.
+[<RequireQualifiedAccess>]
+module Loss =
+    let crossEntropy (labels: Expr) (logits: Expr) = Losses.CrossEntropy(logits, labels)
+    let bceWithLogits (labels: Expr) (logits: Expr) = Losses.BceWithLogits(logits, labels)
+    let mse (target: Expr) (prediction: Expr) = Losses.Mse(prediction, target)
+    let mae (target: Expr) (prediction: Expr) = Losses.Mae(prediction, target)
+
+/// Ways to take graphs apart.
+[<AutoOpen>]
+module Patterns =
+    /// A node by the name of its operation and its arguments: `match y with Node ("add", [ a; b ]) -> …`
+    let (|Node|) (x: Expr) = x.Op.Name, List.ofSeq x.Args
+
+    /// A number in the graph.
+    let (|Number|_|) (x: Expr) =
+        match x.Op with
+        | :? Literal as literal -> Some literal.Number
+        | _ -> None
+
+    /// A named size: `dim "B"`.
+    let dim (name: string) = Dim.Named name
+
+    /// A known size: `size 64`.
+    let size (value: int) = Dim.Of(int64 value)
+
+/// Models: composed, trained, used.
+[<RequireQualifiedAccess>]
+module Model =
+    /// Composes a model: layers that are applied inside put their parameters into it.
+    let build (name: string) (compose: ModelBuilder -> unit) = Model.Build(name, compose)
+
+    /// The model as `.dnn` text.
+    let toSource (model: Model) = model.ToSource()
+
+    /// Trains; the result carries the weights, the best ones, and the log.
+    let fit (recipe: TrainingRecipe) (data: DataSet) (model: Model) = Trainer.Fit(model, recipe, data)
+
+    /// The outputs for some inputs: `model |> Model.predict weights [ "features", x ]`.
+    let predict (weights: Weights) (inputs: (string * Tensor) list) (model: Model) =
+        let given = inputs |> List.map (fun (name, value) -> struct (name, value)) |> List.toArray
+        Predictor(model, weights).Predict given
+
+    /// The gradient of the sum of the losses, for every parameter, as a model of its own.
+    let gradient (model: Model) =
+        ModelPrinter.Differentiate(model, model.TotalLoss, [| for p in model.Parameters -> Named(p.Path, p.Variable) |])

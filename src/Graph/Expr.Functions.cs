@@ -193,7 +193,7 @@ public sealed partial class Expr
     public Expr Not() => Make(new Not(), this);
 
     public Expr Cast(DType type) => type == DType ? this : Op is Literal literal && type != DType.Bool && !(literal.DType.IsFloat() && type == DType.I64)
-        ? Scalar(literal.Number, type)
+        ? Scalar(literal.DType == DType.F32 ? (float)literal.Number : literal.Number, type)
         : Make(new Cast(type), this);
 
     public Expr StopGradient() => Make(new StopGradient(), this);
@@ -225,9 +225,7 @@ public sealed partial class Expr
     /// <summary>log Σ eˣ without overflow: the maximum is taken out first.</summary>
     public Expr LogSumExp(Axes axes = default, bool keep = false)
     {
-        // Where the maximum is infinite, x − max would be ∞ − ∞.
-        var max = ReduceMax(axes, keep: true).StopGradient();
-        var shift = Where(max.Abs().LessThan(double.PositiveInfinity), max, 0);
+        var shift = FiniteMax(axes);
         var result = (this - shift).Exp().Sum(axes, keep: true).Log() + shift;
         return keep ? result : result.Reshape(Make(new Sum(axes.Of(Shape)), this).Shape);
     }
@@ -313,6 +311,13 @@ public sealed partial class Expr
     /// <exception cref="GraphException">This is no scalar, or does not depend on it.</exception>
     public Expr Grad(Expr with) => Gradient.Of(this, with);
 
+    /// <summary>The maximum, axes kept, as a constant that may be subtracted: 0 where it is infinite, as x − max would be ∞ − ∞.</summary>
+    internal Expr FiniteMax(Axes axes)
+    {
+        var max = ReduceMax(axes, keep: true).StopGradient();
+        return Where(max.Abs().LessThan(double.PositiveInfinity), max, 0);
+    }
+
     internal Expr ReduceSum(ValueList<int> axes) => axes.Count == 0 ? this : Make(new Sum(axes), this);
 
     internal Expr BroadcastTo(Shape shape, ReadOnlySpan<int> axes) =>
@@ -361,14 +366,14 @@ public sealed partial class Expr
 
     /// <summary>
     /// Brings two operands to one element type: bool counts as float, a literal takes the type of the other (one with a
-    /// fraction lifts i64), i64 with float gives float.
+    /// fraction lifts i64; of two float literals the one whose type is open does), i64 with float gives float.
     /// </summary>
     private static void Promote(ref Expr x, ref Expr y)
     {
         (x, y) = (Arithmetic(x), Arithmetic(y));
         if (x.DType == y.DType)
             return;
-        if (x.Op is Literal left && (y.DType.IsFloat() || double.IsInteger(left.Number)))
+        if (x.Op is Literal left && (y.DType.IsFloat() || double.IsInteger(left.Number)) && !(x.DType.IsFloat() && y is { Op: Literal, DType: DType.Float }))
             x = Scalar(left.Number, y.DType);
         else if (y.Op is Literal right && (x.DType.IsFloat() || double.IsInteger(right.Number)))
             y = Scalar(right.Number, x.DType);

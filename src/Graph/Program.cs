@@ -28,6 +28,9 @@ public sealed record Program(
     /// <summary>Everything that is computed: outputs, guards, next states.</summary>
     public ImmutableArray<Expr> Roots => [.. Outputs.Select(o => o.Value), .. Guards, .. States.Where(s => s.Next is not null).Select(s => s.Next!)];
 
+    /// <summary>The program in normal form: <see cref="Rewriter.Default"/> applied to everything.</summary>
+    public Program Simplify(IDerivationListener? listener = null) => Transform(roots => Rewriter.Default.Rewrite(roots, listener));
+
     /// <summary>The program with every root passed through a transformation of graphs.</summary>
     public Program Transform(Func<IReadOnlyList<Expr>, ImmutableArray<Expr>> transformation)
     {

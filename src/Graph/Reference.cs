@@ -101,8 +101,16 @@ public static class Reference
         where TField : IField<T>
     {
         var bindings = new Dictionary<string, long>(sizes ?? new Dictionary<string, long>());
-        foreach (var (variable, value) in variables)
-            Unifier.Bind(bindings, variable.Shape, value.Dims, Printer.Line(variable));
+        int known;
+        do
+        {
+            // A size that one variable leaves open, another may tell.
+            known = bindings.Count;
+            foreach (var (variable, value) in variables)
+                Unifier.Bind(bindings, variable.Shape, value.Dims, Printer.Line(variable));
+        }
+        while (bindings.Count > known);
+
         var context = new RefContext(bindings);
         var values = new Dictionary<Expr, RefValue<T>>();
         var args = new List<RefValue<T>>();
@@ -117,6 +125,9 @@ public static class Reference
             args.Clear();
             foreach (var arg in node.Args)
                 args.Add(values[arg]);
+            // Sizes that were taken to be equal: the shape rule says where they are not.
+            if (node.Args.Any(a => !a.Shape.IsKnown))
+                node.Op.Infer([.. node.Args.Select((a, i) => new TensorType(a.DType, new Shape([.. args[i].Dims.Select(d => Dim.Of(d))])))]);
             var value = node.Op.Evaluate<T, TField>(node, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(args), context);
             if (!value.Dims.AsSpan().SequenceEqual(context.Evaluate(node.Shape)))
                 throw new ShapeException($"{node.Op.Name}: sizes taken to be equal are not: the value is [{string.Join(", ", value.Dims)}] where {node.Shape} was expected");

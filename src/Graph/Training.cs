@@ -68,7 +68,7 @@ public static class TrainingStep
         var trained = model.Trainable.ToArray();
         if (trained.Length == 0)
             throw new GraphException($"the model {model.Name} has no parameters to train");
-        var forward = Phases.Resolve([model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value), .. Updated(model)], training: true);
+        var forward = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value), .. Updated(model)], training: true);
         var loss = forward[0];
         var gradients = Gradient.Of(loss, [.. trained.Select(p => p.Variable)], model.Provenance);
         var connected = trained.Zip(gradients, (p, g) => (Parameter: p, Gradient: g)).Where(t => t.Gradient is not null).Select(t => (t.Parameter, Gradient: t.Gradient!)).ToArray();
@@ -121,7 +121,7 @@ public static class TrainingStep
     /// <summary>Losses and metrics in evaluation.</summary>
     public static Program Evaluation(Model model)
     {
-        var values = Phases.Resolve([model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value)], training: false);
+        var values = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value)], training: false);
         var metrics = model.Metrics.Select((m, i) => m with { Value = values[1 + model.Losses.Length + i] });
         return Stateless(model, [.. model.Inputs, .. model.Targets], [new Named(LossName, values[0]), .. LossParts(model, values.AsSpan(1..)), .. metrics]);
     }
@@ -133,19 +133,23 @@ public static class TrainingStep
     public static Program Prediction(Model model, IReadOnlyCollection<string>? names = null, bool training = false)
     {
         var chosen = model.Outputs.Where(o => names is null || names.Count == 0 || names.Contains(o.Name)).ToArray();
-        var values = Phases.Resolve([.. chosen.Select(o => o.Value)], training);
+        var values = Resolve(model, [.. chosen.Select(o => o.Value)], training);
         return Stateless(model, model.Inputs, [.. chosen.Select((o, i) => o with { Value = values[i] })]);
     }
 
     /// <summary>The losses and the gradient of their sum for every parameter that trains.</summary>
     public static Program Gradients(Model model, bool training = false)
     {
-        var values = Phases.Resolve([model.TotalLoss], training);
+        var values = Resolve(model, [model.TotalLoss], training);
         var trained = model.Trainable.ToArray();
         var gradients = Gradient.Of(values[0], [.. trained.Select(p => p.Variable)], model.Provenance);
         var outputs = trained.Zip(gradients).Where(t => t.Second is not null).Select(t => new Named(t.First.Path, t.Second!));
         return Stateless(model, [.. model.Inputs, .. model.Targets], [new Named(LossName, values[0]), .. outputs]);
     }
+
+    /// <summary>One phase, in the stable form: the derivative of a stable form is stable.</summary>
+    private static ImmutableArray<Expr> Resolve(Model model, IReadOnlyList<Expr> roots, bool training) =>
+        Rewriter.Stabilize.Rewrite(Phases.Resolve(roots, training, model.Provenance), model.Provenance);
 
     private static Program Stateless(Model model, ImmutableArray<Named> inputs, ImmutableArray<Named> outputs) => new(
         inputs,

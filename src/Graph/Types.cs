@@ -178,10 +178,7 @@ public sealed class Dim : IEquatable<Dim>
             return Answer.Proved;
         if (a.IsKnown && b.IsKnown)
             return Answer.Refuted;
-        var difference = a - b;
-        var positive = difference.constant > 0 && difference.terms.All(t => t.Coefficient > 0);
-        var negative = difference.constant < 0 && difference.terms.All(t => t.Coefficient < 0);
-        return positive || negative ? Answer.Refuted : Answer.Unknown;
+        return (a - b).IsPositive || (b - a).IsPositive ? Answer.Refuted : Answer.Unknown;
     }
 
     /// <summary>The value with every name bound; names that are not bound are an error.</summary>
@@ -250,6 +247,12 @@ public sealed class Dim : IEquatable<Dim>
         return text = result.ToString();
     }
 
+    /// <summary>Whether the value is above 0 for all sizes, as far as the signs of the terms tell.</summary>
+    private bool IsPositive => constant > 0 && IsNonNegative;
+
+    private bool IsNonNegative => constant >= 0 && terms.All(t => t.Coefficient > 0 && t.Factors.All(f =>
+        f.Atom.Numerator is null || f.Power % 2 == 0 || (f.Atom.Numerator.IsNonNegative && f.Atom.Denominator!.IsNonNegative)));
+
     private static long FloorDiv(long a, long b) => (a / b) - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
 
     private static long Check(Func<long> arithmetic)
@@ -305,6 +308,12 @@ public sealed class Shape : IEquatable<Shape>
     public Shape(params ReadOnlySpan<Dim> dims)
     {
         Dims = ImmutableArray.Create(dims);
+    }
+
+    /// <summary>The same, for languages without spans as variable arguments.</summary>
+    public Shape(params Dim[] dims)
+        : this(dims.AsSpan())
+    {
     }
 
     /// <summary>The shape of one number: no axes.</summary>

@@ -38,9 +38,10 @@ internal static class Csv
                         $"{path}:{reader.LineNumber}", $"{reader.FieldCount} fields, and the header has {columns.Length}", "Complete the line, or put quotes around fields that hold a separator");
                 }
 
+                long line = reader.LineNumber;
                 for (int i = 0; i < columns.Length; i++)
                 {
-                    columns[i].Add(reader.GetSpan(i), path, reader.LineNumber);
+                    columns[i].Add(reader.GetSpan(i), path, line);
                 }
 
                 rows++;
@@ -246,7 +247,7 @@ internal static class Csv
 
         public bool IsNumeric => _numeric == true;
 
-        /// <summary>Whether all cells are written as whole numbers from 0, without a point.</summary>
+        /// <summary>Whether the column is required and all cells are written as whole numbers from 0, without a point.</summary>
         public bool AllWhole { get; private set; } = true;
 
         /// <summary>The first cell that does not go with the others.</summary>
@@ -307,7 +308,8 @@ internal static class Csv
             }
             else if (number)
             {
-                AllWhole &= long.TryParse(cell, NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out _);
+                // Of interest for labels alone.
+                AllWhole = AllWhole && required && long.TryParse(cell, NumberStyles.None, CultureInfo.InvariantCulture, out _);
                 _numbers.Add(value);
             }
             else

@@ -24,8 +24,9 @@ internal static class Files
             memory.Position = 0;
             return read(memory);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is UnauthorizedAccessException || (e is IOException && !(e is FileNotFoundException && File.Exists(path))))
         {
+            // A file that is there and not found is an assembly that reading needs: no fault of the data.
             throw Explain(path, "read", e);
         }
     }

@@ -75,7 +75,7 @@ public static class Layers
             throw new GraphException($"dropout: the rate is the probability of dropping, at least 0 and below 1, not {Printer.Number(rate)}");
         return new("dropout", (context, x) => rate == 0
             ? x
-            : Expr.Phase(Expr.Where(Random.Uniform(context.RandomKey(), x.Shape).GreaterOrEqual(rate), x * (1 / (1 - rate)), 0), x));
+            : Expr.Phase(Expr.Where(Rng.Uniform(context.RandomKey(), x.Shape).GreaterOrEqual(rate), x * (1 / (1 - rate)), 0), x));
     }
 
     /// <summary>x for x &gt; 0, slope · x elsewhere, with a slope learned for each channel of the last axis (He et al. 2015).</summary>

@@ -62,7 +62,7 @@ public sealed record Phase : Op
 /// <summary>Chooses between the two values of every <see cref="Phase"/> node.</summary>
 public static class Phases
 {
-    public static System.Collections.Immutable.ImmutableArray<Expr> Resolve(IReadOnlyList<Expr> roots, bool training)
+    public static System.Collections.Immutable.ImmutableArray<Expr> Resolve(IReadOnlyList<Expr> roots, bool training, IDerivationListener? listener = null)
     {
         // The branch that is not taken is not visited: what only training needs costs evaluation nothing.
         var taken = training ? 0 : 1;
@@ -77,6 +77,8 @@ public static class Phases
             if (argsDone)
             {
                 resolved[node] = isPhase ? resolved[node.Args[taken]] : node.WithArgs(resolved);
+                if (resolved[node] != node)
+                    listener?.Derived(resolved[node], node);
                 continue;
             }
 

@@ -365,7 +365,7 @@ public abstract record Extremum : Binary
     public override T Value<T, TField>(T x, T y)
     {
         var (a, b) = (TField.Real(x), TField.Real(y));
-        return double.IsNaN(a) ? x : double.IsNaN(b) ? y : a == b ? (x + y) / TField.Of(2) : Prefers(a, b) ? x : y;
+        return double.IsNaN(a) ? x : double.IsNaN(b) ? y : a == b && double.IsFinite(a) ? x + ((y - x) / TField.Of(2)) : Prefers(a, b) ? x : y;
     }
 
     public override long Value(long x, long y) => Prefers(Math.Sign(x.CompareTo(y)), 0) ? x : y;
@@ -578,7 +578,7 @@ public sealed record Cast(DType To) : Op
         var x = args[0];
         return To switch
         {
-            DType.F32 when x.Reals is { } r => RefValue<T>.Of(x.Dims, Array.ConvertAll(r, v => v - TField.Of(TField.Real(v)) + TField.Of((float)TField.Real(v)))),
+            DType.F32 when x.Reals is { } r => RefValue<T>.Of(x.Dims, Array.ConvertAll(r, v => TField.Of((float)TField.Real(v)) is var near && v == TField.Of(TField.Real(v)) ? near : v - TField.Of(TField.Real(v)) + near)),
             DType.Bool => RefValue<T>.Of(x.Dims, x.Reals is { } r ? Array.ConvertAll(r, v => TField.Real(v) != 0 ? 1L : 0) : Array.ConvertAll(x.Integers!, v => v != 0 ? 1L : 0)),
             DType.I64 => RefValue<T>.Of(x.Dims, x.Reals is { } r ? Array.ConvertAll(r, v => (long)TField.Real(v)) : x.Integers!),
             _ => x.Reals is not null ? x : RefValue<T>.Of(x.Dims, Array.ConvertAll(x.Integers!, v => TField.Of(v))),

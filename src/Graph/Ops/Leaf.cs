@@ -1,4 +1,4 @@
-using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 
 namespace Dnn.Graph;
 
@@ -48,6 +48,19 @@ public sealed record Table(DType DType, ValueList<int> Dims, ValueList<double> V
     public override IReadOnlyList<OpAttribute> Attributes => [new("dtype", DType), new("dims", Dims), new("values", Values)];
 
     public override TensorType Type => new(DType, new Shape([.. Dims.Select(d => Dim.Of(d))]));
+
+    // Bits decide, as in a literal.
+    public bool Equals(Table? other) => other is not null && DType == other.DType && Dims == other.Dims
+        && MemoryMarshal.Cast<double, long>(Values.AsSpan()).SequenceEqual(MemoryMarshal.Cast<double, long>(other.Values.AsSpan()));
+
+    public override int GetHashCode()
+    {
+        var hash = new HashCode();
+        hash.Add(DType);
+        hash.Add(Dims);
+        hash.AddBytes(MemoryMarshal.AsBytes(Values.AsSpan()));
+        return hash.ToHashCode();
+    }
 
     public override RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context) =>
         DType.IsFloat() ? RefValue<T>.Of([.. Dims], [.. Values.Select(v => TField.Of(DType == DType.F32 ? (float)v : v))]) : RefValue<T>.Of([.. Dims], [.. Values.Select(v => (long)v)]);

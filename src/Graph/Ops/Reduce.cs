@@ -103,7 +103,7 @@ public abstract record ExtremumReduction(ValueList<int> Axes) : Reduction(Axes)
                 return;
             if (double.IsNaN(candidate) || Prefers(candidate, old) || ties[to] == 0)
                 (best[to], ties[to]) = (x[from], 1);
-            else if (candidate == old)
+            else if (candidate == old && double.IsFinite(old))
                 best[to] += (x[from] - best[to]) / TField.Of(++ties[to]);
         }, out _);
         return RefValue<T>.Of(dims, best);

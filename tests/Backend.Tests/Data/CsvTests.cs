@@ -1,4 +1,5 @@
 using Dnn.Graph;
+using Dnn.Testing;
 using Xunit;
 
 namespace Dnn.Backend.Tests;
@@ -152,5 +153,5 @@ public class CsvTests
         new DataReader(folder.Path).Read(new DataDescription("d", source) { Shuffle = false })["train"];
 
     private static DataSet Read(CsvSource source) =>
-        new DataReader(Path.Combine(Samples.Root, "examples", "data")).Read(new DataDescription("d", source) { Shuffle = false });
+        new DataReader(RepoRoot.Combine("examples", "data")).Read(new DataDescription("d", source) { Shuffle = false });
 }

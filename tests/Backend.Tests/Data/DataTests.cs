@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Dnn.Graph;
+using Dnn.Testing;
 using FsCheck.Fluent;
 using Xunit;
 
@@ -172,7 +173,7 @@ public class DataTests
             Split = [SplitPart.OfFraction("train", 0.8), SplitPart.OfFraction("validation", 0.2)],
             Normalize = [],
         };
-        var reader = new DataReader(Path.Combine(Samples.Root, "examples", "data"));
+        var reader = new DataReader(RepoRoot.Combine("examples", "data"));
         DataSet read = reader.Read(data);
         Tensor x = read["train"]["features"];
         (Tensor mean, Tensor std) = Normalization.Fit(x);

@@ -52,9 +52,6 @@ internal static class Samples
     public static void Check<T>(Gen<T> values, Action<T> law) =>
         Prop.ForAll(values.ToArbitrary(), law).QuickCheckThrowOnFailure();
 
-    /// <summary>The root of the repository: the nearest folder above the tests that has the solution.</summary>
-    public static string Root { get; } = FindRoot();
-
     private static Tensor FromBits(DType type, int[] shape, byte[] bytes)
     {
         int n = shape.Aggregate(1, static (a, b) => a * b);
@@ -65,18 +62,5 @@ internal static class Samples
             DType.I64 => Tensor.Create(MemoryMarshal.Cast<byte, long>(bytes)[..n].ToArray(), shape),
             _ => Tensor.Create(bytes.Take(n).Select(static b => b % 2 == 0).ToArray(), shape),
         };
-    }
-
-    private static string FindRoot()
-    {
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(System.IO.Path.Combine(folder.FullName, "Dsl.sln")))
-            {
-                return folder.FullName;
-            }
-        }
-
-        throw new DirectoryNotFoundException("no folder above the tests has Dsl.sln");
     }
 }

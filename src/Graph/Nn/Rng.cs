@@ -1,7 +1,7 @@
 namespace Dnn.Graph;
 
 /// <summary>Random tensors as functions of a key.</summary>
-public static class Random
+public static class Rng
 {
     private const double Unit = 1.0 / (1 << 24);
 

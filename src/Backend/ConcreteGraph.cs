@@ -1,0 +1,301 @@
+using System.Runtime.InteropServices;
+using Dnn.Graph;
+
+namespace Dnn.Backend;
+
+/// <summary>One number of any element type: <see cref="Real"/> counts for floats, <see cref="Whole"/> for the others.</summary>
+internal readonly record struct Number(double Real, long Whole);
+
+/// <summary>
+/// A graph at concrete sizes, as arrays over node numbers in post-order. Nodes that change nothing (stop_gradient, casts to the same type,
+/// reshapes to the same sizes) are one with their argument; numbers that depend on no variable are folded.
+/// Every assumption that shape inference left open is checked here.
+/// </summary>
+internal sealed class ConcreteGraph
+{
+    private readonly Dictionary<Expr, int> ids = [];
+    private readonly List<Expr> nodes = [];
+    private readonly List<OpKind> kinds = [];
+    private readonly List<DType> types = [];
+    private readonly List<int[]> dims = [];
+    private readonly List<int> argStart = [0];
+    private readonly List<int> args = [];
+    private readonly Dictionary<int, Number> numbers = [];
+    private readonly Dictionary<Shape, int[]> dimsOf = [];
+    private readonly Dictionary<int[], int[]> interned = new(DimsComparer.Instance);
+    private readonly IReadOnlyDictionary<string, long> sizes;
+    private readonly RefContext context;
+    private readonly DType floatType;
+
+    /// <exception cref="ShapeException">Sizes do not fit, or one is missing.</exception>
+    /// <exception cref="GraphException">A phase is open, or there is no kernel for an operation.</exception>
+    public ConcreteGraph(IReadOnlyList<Expr> roots, IReadOnlyDictionary<string, long> sizes, DType floatType)
+    {
+        (this.sizes, this.floatType) = (sizes, floatType);
+        context = new RefContext(sizes);
+        foreach (var node in Expr.PostOrder(roots))
+            ids[node] = Add(node);
+        (ConsumerStart, Consumers) = FindConsumers();
+    }
+
+    public int Count => nodes.Count;
+
+    /// <summary>For every node the start of its part of <see cref="Consumers"/>.</summary>
+    public int[] ConsumerStart { get; }
+
+    public int[] Consumers { get; }
+
+    /// <summary>The number of an expression's value.</summary>
+    public int this[Expr node] => ids[node];
+
+    public bool TryFind(Expr node, out int id) => ids.TryGetValue(node, out id);
+
+    public Expr Node(int id) => nodes[id];
+
+    public OpKind Kind(int id) => kinds[id];
+
+    /// <summary>The element type: never the open one.</summary>
+    public DType Type(int id) => types[id];
+
+    /// <summary>The sizes; equal sizes are the same array.</summary>
+    public int[] Dims(int id) => dims[id];
+
+    public ReadOnlySpan<int> Args(int id) => CollectionsMarshal.AsSpan(args)[argStart[id]..argStart[id + 1]];
+
+    public ReadOnlySpan<int> ConsumersOf(int id) => Consumers.AsSpan(ConsumerStart[id]..ConsumerStart[id + 1]);
+
+    /// <summary>Whether every element is the same number, known now.</summary>
+    public bool IsNumber(int id, out Number number) => numbers.TryGetValue(id, out number);
+
+    public int[] Evaluate(Shape shape)
+    {
+        if (!dimsOf.TryGetValue(shape, out var result))
+            dimsOf[shape] = result = Intern(shape.Evaluate(sizes));
+        return result;
+    }
+
+    public long Evaluate(Dim dim) => dim.Evaluate(sizes);
+
+    public int[] Intern(int[] sizes)
+    {
+        if (interned.TryGetValue(sizes, out var known))
+            return known;
+        var count = 1L;
+        foreach (var size in sizes)
+            count = size == 0 ? 0 : count > long.MaxValue / 16 / size ? throw new ShapeException($"a tensor of the sizes {Text(sizes)} has more than 2^59 elements") : count * size;
+        return interned[sizes] = sizes;
+    }
+
+    public DType Concrete(DType type) => type == DType.Float ? floatType : type;
+
+    private static string Text(int[] dims) => $"[{string.Join(", ", dims)}]";
+
+    private int Add(Expr node)
+    {
+        var op = node.Op;
+        var kind = Lowering.KindOf(op);
+        if (kind == OpKind.Phase)
+            throw new GraphException("phase: choose training or evaluation with Phases.Resolve before a plan is made");
+        var type = Concrete(node.DType);
+        var own = Evaluate(node.Shape);
+        Span<int> arguments = node.Args.Length <= 8 ? stackalloc int[node.Args.Length] : new int[node.Args.Length];
+        for (var i = 0; i < arguments.Length; i++)
+            arguments[i] = ids[node.Args[i]];
+        Check(node, own, arguments);
+
+        if (kind == OpKind.Reduction && ((Reduction)op).Axes.All(a => dims[ids[node.Args[0]]][a] == 1))
+            kind = OpKind.View;
+        if (kind == OpKind.Identity || (arguments.Length == 1 && IsSame(op, kind, type, own, arguments[0])))
+            return arguments[0];
+        var id = nodes.Count;
+        if (kind == OpKind.Number || (kind is OpKind.Elementwise or OpKind.View && AllNumbers(arguments)))
+        {
+            numbers[id] = kind == OpKind.View ? numbers[arguments[0]] : Fold(node, arguments, type);
+            kind = OpKind.Number;
+            arguments = [];
+        }
+
+        nodes.Add(node);
+        kinds.Add(kind);
+        types.Add(type);
+        dims.Add(own);
+        foreach (var argument in arguments)
+            args.Add(argument);
+        argStart.Add(args.Count);
+        return id;
+    }
+
+    /// <summary>Whether the value has the argument's elements in the argument's order and sizes.</summary>
+    private bool IsSame(Op op, OpKind kind, DType type, int[] own, int argument)
+    {
+        if (type != types[argument] || !ReferenceEquals(own, dims[argument]))
+            return false;
+        return op switch
+        {
+            Cast or Concat or Slice or Broadcast or Reshape => true,
+            Transpose t => IsIncreasing(t.Permutation.Where(a => own[a] != 1)),
+            Reverse r => r.Axes.All(a => own[a] <= 1),
+            _ => kind == OpKind.View,
+        };
+    }
+
+    private static bool IsIncreasing(IEnumerable<int> axes)
+    {
+        var last = -1;
+        foreach (var axis in axes)
+        {
+            if (axis < last)
+                return false;
+            last = axis;
+        }
+
+        return true;
+    }
+
+    private bool AllNumbers(ReadOnlySpan<int> arguments)
+    {
+        foreach (var argument in arguments)
+        {
+            if (kinds[argument] != OpKind.Number)
+                return false;
+        }
+
+        return arguments.Length > 0;
+    }
+
+    private Number Fold(Expr node, ReadOnlySpan<int> arguments, DType type)
+    {
+        var values = new RefValue<double>[arguments.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            var number = numbers[arguments[i]];
+            values[i] = types[arguments[i]].IsFloat() ? RefValue<double>.Of([], [number.Real]) : RefValue<double>.Of([], [number.Whole]);
+        }
+
+        var value = node.Op.Evaluate<double, RealField>(node, values, context);
+        var real = value.Reals is { } r ? r[0] : 0;
+        return new Number(type == DType.F32 ? (float)real : real, value.Integers is { } w ? w[0] : 0);
+    }
+
+    /// <summary>What shape inference took to hold for all sizes, at these.</summary>
+    private void Check(Expr node, int[] own, ReadOnlySpan<int> arguments)
+    {
+        switch (node.Op)
+        {
+            case Broadcast broadcast:
+                for (var i = 0; i < broadcast.Axes.Count; i++)
+                    Require(node, 0, i, dims[arguments[0]][i], own[broadcast.Axes[i]]);
+                break;
+            case Reshape:
+                if (Strides.Count(dims[arguments[0]]) != Strides.Count(own))
+                    throw Misfit(node, $"{node.Args[0].Shape} = {Text(dims[arguments[0]])} has {Strides.Count(dims[arguments[0]])} elements, {node.Shape} = {Text(own)} has {Strides.Count(own)}");
+                break;
+            case Slice slice:
+                for (var i = 0; i < own.Length; i++)
+                {
+                    var (start, limit, size) = (Evaluate(slice.Starts[i]), Evaluate(slice.Limits[i]), dims[arguments[0]][i]);
+                    if (start < 0 || limit < start || limit > size)
+                        throw Misfit(node, $"{start} to {limit} is not within axis {i} of {node.Args[0].Shape} = {Text(dims[arguments[0]])}");
+                }
+
+                break;
+            case DotGeneral dot:
+                foreach (var (left, right) in dot.LeftBatch.Concat(dot.LeftContract).Zip(dot.RightBatch.Concat(dot.RightContract)))
+                {
+                    if (dims[arguments[0]][left] != dims[arguments[1]][right])
+                        throw Differ(node, 0, 1, left, right);
+                }
+
+                break;
+            case Concat concat:
+                for (var i = 1; i < arguments.Length; i++)
+                {
+                    for (var a = 0; a < own.Length; a++)
+                    {
+                        if (a != concat.Axis && dims[arguments[i]][a] != dims[arguments[0]][a])
+                            throw Differ(node, 0, i, a, a);
+                    }
+                }
+
+                break;
+            case Gather gather:
+                for (var a = 0; a < gather.Batch; a++)
+                {
+                    if (dims[arguments[0]][a] != dims[arguments[1]][a])
+                        throw Differ(node, 0, 1, a, a);
+                }
+
+                break;
+            case ScatterAdd scatter:
+                for (var a = 0; a < dims[arguments[0]].Length; a++)
+                {
+                    var at = a < scatter.Batch ? a : a - scatter.Batch + scatter.Axis;
+                    if (dims[arguments[0]][a] != dims[arguments[1]][at])
+                        throw Differ(node, 0, 1, a, at);
+                }
+
+                break;
+            case Unary or Binary or Compare or Logic or Select:
+                for (var i = 1; i < arguments.Length; i++)
+                {
+                    if (ReferenceEquals(dims[arguments[i]], dims[arguments[0]]))
+                        continue;
+                    for (var a = 0; a < own.Length; a++)
+                    {
+                        if (dims[arguments[i]][a] != dims[arguments[0]][a])
+                            throw Differ(node, 0, i, a, a);
+                    }
+                }
+
+                break;
+        }
+    }
+
+    private void Require(Expr node, int argument, int axis, int size, int expected)
+    {
+        if (size != expected)
+            throw Misfit(node, $"axis {axis} of {node.Args[argument].Shape} = {Text(Evaluate(node.Args[argument].Shape))} is {size} where {node.Shape} = {Text(Evaluate(node.Shape))} needs {expected}");
+    }
+
+    private ShapeException Differ(Expr node, int left, int right, int leftAxis, int rightAxis)
+    {
+        var (x, y) = (node.Args[left].Shape, node.Args[right].Shape);
+        return Misfit(node, $"{x} = {Text(Evaluate(x))} and {y} = {Text(Evaluate(y))} do not fit: axis {leftAxis} of the one has size {Evaluate(x)[leftAxis]}, axis {rightAxis} of the other {Evaluate(y)[rightAxis]}");
+    }
+
+    private static ShapeException Misfit(Expr node, string reason) =>
+        new($"{node.Op.Name}: {reason}", node.Args[0].Shape, node.Args[^1].Shape);
+
+    private (int[] Start, int[] List) FindConsumers()
+    {
+        var start = new int[Count + 1];
+        foreach (var arg in args)
+            start[arg + 1]++;
+        for (var i = 0; i < Count; i++)
+            start[i + 1] += start[i];
+        var list = new int[args.Count];
+        var fill = start.AsSpan(0, Count).ToArray();
+        for (var i = 0; i < Count; i++)
+        {
+            foreach (var arg in Args(i))
+                list[fill[arg]++] = i;
+        }
+
+        return (start, list);
+    }
+
+    private sealed class DimsComparer : IEqualityComparer<int[]>
+    {
+        public static readonly DimsComparer Instance = new();
+
+        public bool Equals(int[]? x, int[]? y) => x.AsSpan().SequenceEqual(y);
+
+        public int GetHashCode(int[] dims)
+        {
+            var hash = new HashCode();
+            foreach (var dim in dims)
+                hash.Add(dim);
+            return hash.ToHashCode();
+        }
+    }
+}

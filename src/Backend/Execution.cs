@@ -1,0 +1,196 @@
+using Dnn.Graph;
+
+namespace Dnn.Backend;
+
+/// <summary>A plan over memory: steps with the addresses of their operands.</summary>
+internal sealed unsafe class Execution
+{
+    private readonly Memory temporaries;
+    private readonly Memory constants;
+    private readonly Memory pointers;
+    private readonly Memory[] outputs;
+    private readonly Memory[] states;
+    private readonly Step[] steps;
+    private readonly (DType Type, nint Address)[] guards;
+    private readonly int guardAt;
+
+    public Execution(Plan plan, Memory[] inputs, Memory[] states, Engine engine)
+    {
+        (Plan, Inputs, this.states) = (plan, inputs, states);
+        temporaries = new Memory(plan.TemporaryBytes);
+        constants = new Memory(plan.ConstantBytes);
+        outputs = [.. plan.Outputs.Select(t => new Memory(t.Bytes))];
+        foreach (var constant in plan.Constants)
+            Fill(constant);
+        pointers = new Memory(plan.Code.Sum(i => (long)i.Operands.Length) * sizeof(void*));
+        var next = (void**)pointers.Pointer;
+        steps = new Step[plan.Code.Count];
+        for (var i = 0; i < steps.Length; i++)
+        {
+            var operands = plan.Code[i].Operands;
+            for (var k = 0; k < operands.Length; k++)
+                next[k] = Address(operands[k].Value) + operands[k].Offset;
+            steps[i] = plan.Code[i].Bind(next, engine);
+            next += operands.Length;
+        }
+
+        guards = [.. plan.Guards.Select(g => (plan.Values[g.Value].Type, (nint)(Address(g.Value) + (g.Offset * FusedKernelSpec.SizeOf(plan.Values[g.Value].Type)))))];
+        guardAt = plan.GuardAt;
+    }
+
+    public Plan Plan { get; }
+
+    public Memory[] Inputs { get; }
+
+    public static double Read(DType type, byte* address) => type switch
+    {
+        DType.F32 => *(float*)address,
+        DType.F64 => *(double*)address,
+        DType.I64 => *(long*)address,
+        _ => *address,
+    };
+
+    public byte* Output(int output) => Address(Plan.OutputValues[output]);
+
+    /// <summary>Whether the plan's sizes are these, as far as it has them.</summary>
+    public bool Fits(IReadOnlyDictionary<string, long> sizes)
+    {
+        if (ReferenceEquals(sizes, Plan.Sizes))
+            return true;
+        foreach (var (name, size) in Plan.Sizes)
+        {
+            if (!sizes.TryGetValue(name, out var other) || other != size)
+                return false;
+        }
+
+        return sizes.Count == Plan.Sizes.Count;
+    }
+
+    public RunResult Run()
+    {
+        var all = steps;
+        for (var i = 0; i < guardAt; i++)
+            all[i].Run();
+        foreach (var (type, address) in guards)
+        {
+            if (!double.IsFinite(Read(type, (byte*)address)))
+                return RunResult.NotFinite;
+        }
+
+        for (var i = guardAt; i < all.Length; i++)
+            all[i].Run();
+        GC.KeepAlive(this);
+        return RunResult.Committed;
+    }
+
+    /// <summary>
+    /// Runs a plan of one node an instruction and looks at every value right after it is computed. Nodes whose value is not finite and
+    /// that reach an output through such nodes are suspects; the first of them that has only finite arguments is the one.
+    /// </summary>
+    public BlameReport? Replay()
+    {
+        var graph = Plan.Graph;
+        var found = new BlameReport?[graph.Count];
+        for (var id = 0; id < graph.Count; id++)
+        {
+            if (graph.IsNumber(id, out var number) && graph.Type(id).IsFloat() && !double.IsFinite(number.Real))
+                found[id] = new BlameReport(graph.Node(id), number.Real, new int[graph.Dims(id).Length]);
+        }
+
+        foreach (var value in Plan.VariableValues)
+            Look(value.Node, value.Value, found);
+        for (var i = 0; i < steps.Length; i++)
+        {
+            steps[i].Run();
+            if (Plan.Code[i].Node >= 0 && Plan.Code[i].Outputs is [var output, ..])
+                Look(Plan.Code[i].Node, output.Value, found);
+        }
+
+        // A view is as its argument is.
+        var suspect = new bool[graph.Count];
+        foreach (var guard in Plan.Program.Outputs)
+            suspect[graph[guard.Value]] = true;
+        BlameReport? first = null;
+        BlameReport? literal = null;
+        for (var id = graph.Count - 1; id >= 0; id--)
+        {
+            if (!suspect[id] || (graph.Kind(id) != OpKind.View && found[id] is null))
+                continue;
+            var isFirst = true;
+            foreach (var arg in graph.Args(id))
+            {
+                suspect[arg] = true;
+                isFirst &= graph.Kind(arg) != OpKind.View ? found[arg] is null or { Node.Op: Literal } : !IsBad(arg, found);
+            }
+
+            if (isFirst && found[id] is { } report)
+                (first, literal) = report.Node.Op is Literal ? (first, report) : (report, literal);
+        }
+
+        return first ?? literal;
+    }
+
+    /// <summary>Whether a view shows a value that has something in it that is not finite.</summary>
+    private bool IsBad(int id, BlameReport?[] found)
+    {
+        while (Plan.Graph.Kind(id) == OpKind.View)
+            id = Plan.Graph.Args(id)[0];
+        return found[id] is not null and not { Node.Op: Literal };
+    }
+
+    private void Look(int node, int value, BlameReport?[] found)
+    {
+        var type = Plan.Values[value].Type;
+        if (!type.IsFloat())
+            return;
+        var address = Address(value);
+        var dims = Plan.Graph.Dims(node);
+        for (var i = 0L; i < Plan.Values[value].Count; i++)
+        {
+            var x = Read(type, address + (i * FusedKernelSpec.SizeOf(type)));
+            if (double.IsFinite(x))
+                continue;
+            found[node] = new BlameReport(Plan.Graph.Node(node), x, Strides.Coordinates(i, dims));
+            return;
+        }
+    }
+
+    private byte* Address(int value)
+    {
+        var place = Plan.PlaceOf(value);
+        return place.Region switch
+        {
+            Region.Input => Inputs[place.Index].Pointer,
+            Region.State => states[place.Index].Pointer,
+            Region.Output => outputs[place.Index].Pointer,
+            Region.Constant => constants.Pointer + place.Offset,
+            _ => temporaries.Pointer + place.Offset,
+        };
+    }
+
+    private void Fill(Constant constant)
+    {
+        var value = Plan.Values[constant.Value];
+        var size = FusedKernelSpec.SizeOf(value.Type);
+        for (var i = 0; i < value.Count; i++)
+        {
+            var number = constant.Table.Count > 0 ? new Number(constant.Table[i], (long)constant.Table[i]) : constant.Number;
+            var address = Address(constant.Value) + ((long)i * size);
+            switch (value.Type)
+            {
+                case DType.F32:
+                    *(float*)address = (float)number.Real;
+                    break;
+                case DType.F64:
+                    *(double*)address = number.Real;
+                    break;
+                case DType.I64:
+                    *(long*)address = number.Whole;
+                    break;
+                default:
+                    *address = number.Whole != 0 ? (byte)1 : (byte)0;
+                    break;
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using Dnn.Graph;
+
+namespace Dnn.Backend;
+
+/// <summary>
+/// Brings columns of data to the inputs and targets of a model, by name. The batch dimension is the first of the first input; columns whose
+/// input does not start with it are fed whole.
+/// </summary>
+internal sealed class Feeder
+{
+    private readonly Model model;
+    private readonly Named[] fed;
+    private readonly Dim? batch;
+    private readonly Dictionary<(DataSplit Split, int Rows), Dictionary<string, long>> sizes = [];
+    private int[] whole = [];
+
+    public Feeder(Model model)
+    {
+        this.model = model;
+        fed = [.. model.Inputs, .. model.Targets];
+        batch = model.Inputs is [var first, ..] && !first.Value.Shape.IsScalar ? first.Value.Shape[0] : null;
+    }
+
+    /// <exception cref="DataFormatException">A column is missing or has another shape.</exception>
+    public void Check(DataSet data)
+    {
+        foreach (var (name, value) in fed)
+        {
+            if (data.Schema.Find(name) is not { } column)
+                throw new DataFormatException($"model {model.Name}", $"the data has no column '{name}'", $"It has {string.Join(", ", data.Schema.Columns.Select(c => $"'{c.Name}'"))}; rename one, or the input");
+            var row = IsBatched(value) ? value.Shape.Dims[1..] : value.Shape.Dims;
+            var fits = column.RowShapes.Any(shape => shape.Count == row.Length && row.Select((d, i) => Dim.AreEqual(d, shape[i]) != Answer.Refuted).All(x => x));
+            if (!fits || !column.Feeds(value.DType))
+                throw new DataFormatException($"model {model.Name}", $"the column {column} does not fit `{name}: {value.Type}`");
+        }
+    }
+
+    /// <summary>Chooses the plan for so many rows of a split.</summary>
+    public void Prepare(Session session, DataSplit split, int rows)
+    {
+        if (!sizes.TryGetValue((split, rows), out var bindings))
+        {
+            sizes[(split, rows)] = bindings = [];
+            foreach (var (name, value) in fed)
+            {
+                int[] dims = [.. Enumerable.Range(0, value.Rank).Select(i => i == 0 && IsBatched(value) ? rows : i < split[name].Rank ? split[name].Shape[i] : 1)];
+                Unifier.Bind(bindings, value.Shape, dims, name);
+            }
+        }
+
+        session.Prepare(bindings);
+    }
+
+    /// <summary>Chooses the plan for these rows and copies them in.</summary>
+    public void Feed(Session session, DataSplit split, ReadOnlySpan<int> rows)
+    {
+        Prepare(session, split, rows.Length);
+        foreach (var (name, value) in fed)
+        {
+            var column = split.IndexOf(name);
+            var chosen = IsBatched(value) ? rows : All(split.Rows);
+            switch (value.DType == DType.Float ? session.Options.Float : value.DType)
+            {
+                case DType.F32:
+                    split.Fill(column, chosen, session.InputSpan<float>(name));
+                    break;
+                case DType.F64:
+                    split.Fill(column, chosen, session.InputSpan<double>(name));
+                    break;
+                case DType.I64:
+                    split.Fill(column, chosen, session.InputSpan<long>(name));
+                    break;
+                default:
+                    split.Fill(column, chosen, session.InputSpan<bool>(name));
+                    break;
+            }
+        }
+    }
+
+    private bool IsBatched(Expr value) => batch is not null && !value.Shape.IsScalar && value.Shape[0].Equals(batch);
+
+    private int[] All(int rows) => whole.Length == rows ? whole : whole = [.. Enumerable.Range(0, rows)];
+}

@@ -1,0 +1,53 @@
+using Dnn.Graph;
+
+namespace Dnn.Backend;
+
+/// <summary>A fused kernel: elementwise operations over one space, perhaps reduced.</summary>
+internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Operand[] operands) : Instruction(node, operands, kernel.Spec.Inputs.Length)
+{
+    public FusedKernel Kernel => kernel;
+
+    public override string Name
+    {
+        get
+        {
+            var spec = kernel.Spec;
+            var codes = spec.Instructions.Where(i => i.Code is not (ElementwiseCode.Load or ElementwiseCode.Constant)).Select(i => i.Code.ToString().ToLowerInvariant());
+            var reduction = spec.Reduction == FusedReduction.None ? "" : $" {string.Join(",", spec.Outputs.Select(o => o.Reduce.ToString().ToLowerInvariant()))} over {spec.Reduction.ToString().ToLowerInvariant()} of {spec.ReducedAxes} axes";
+            return $"fused{reduction} {Sizes(spec.Dims)} ({string.Join(" ", codes)})";
+        }
+    }
+
+    public override long Flops => kernel.Spec.Size * kernel.Spec.Instructions.Count(i => i.Type.IsFloat() && i.Code is not (ElementwiseCode.Load or ElementwiseCode.Constant or ElementwiseCode.Cast))
+        + (kernel.Spec.Reduction == FusedReduction.None ? 0 : kernel.Spec.Size);
+
+    public override bool AllowsInPlace(int input, int output)
+    {
+        var spec = kernel.Spec;
+        if (spec.Reduction != FusedReduction.None || Operands[input].Offset != 0 || FusedKernelSpec.SizeOf(spec.Inputs[input].Type) != FusedKernelSpec.SizeOf(spec.OutputType(output)))
+            return false;
+        var stride = 1L;
+        for (var a = spec.Dims.Length - 1; a >= 0; a--)
+        {
+            if (spec.Dims[a] != 1 && spec.Inputs[input].Strides[a] != stride)
+                return false;
+            stride *= spec.Dims[a];
+        }
+
+        return true;
+    }
+
+    public override unsafe Step Bind(void** pointers, Engine engine)
+    {
+        var scratch = kernel.ScratchBytes > 0 ? pointers[Operands.Length - 1] : null;
+        return new KernelStep(kernel, pointers, scratch, engine.Pool);
+    }
+
+    private sealed unsafe class KernelStep(FusedKernel kernel, void** pointers, void* scratch, WorkerPool pool)
+        : RangeStep(pool, kernel.Units, kernel.Spec.Reduction == FusedReduction.None ? 64 : 1, kernel.Spec.Size * (0.05 * (2 + kernel.Spec.Instructions.Length)))
+    {
+        protected override void Run(long start, long end) => kernel.Invoke(pointers, scratch, start, end);
+
+        protected override void Finish() => kernel.Finish(pointers, scratch);
+    }
+}

@@ -1,0 +1,612 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Dnn.Graph;
+
+namespace Dnn.Backend;
+
+/// <summary>How a kernel runs.</summary>
+internal enum FusedMode
+{
+    /// <summary>Generated code where the runtime compiles dynamic code and the switch <see cref="FusedKernel.InterpretSwitch"/> is off.</summary>
+    Auto,
+    Compiled,
+    Interpreted,
+}
+
+/// <summary>
+/// A compiled <see cref="FusedKernelSpec"/>. The work is <see cref="Units"/> units; <see cref="Invoke"/> does any range of
+/// them, on any thread, in any order, and then <see cref="Finish"/> combines what reductions left in the scratch memory.
+/// No bit of the result depends on the ranges. Nothing is allocated.
+/// An output may be the memory of an input that has the output's type and is contiguous over the space, in kernels without reduction.
+/// Pointers are those of the inputs, then those of the outputs; an input's points to its element at coordinate 0.
+/// </summary>
+internal sealed unsafe class FusedKernel
+{
+    /// <summary>Elements of a step of the generated loop.</summary>
+    public const int Group = 16;
+
+    /// <summary>Partial results that a row reduction keeps, in turn, for each of the <see cref="Group"/> lanes.</summary>
+    public const int Accumulators = 4;
+
+    /// <summary>The <see cref="AppContext"/> switch that makes <see cref="FusedMode.Auto"/> interpret.</summary>
+    public const string InterpretSwitch = "Dnn.InterpretKernels";
+
+    /// <summary>Longest stretch of a row that is one unit; partial results of its stretches are added as a tree.</summary>
+    private const long RowChunk = 16384;
+
+    /// <summary>Widest tile of columns, so that its partial results stay in the first-level cache.</summary>
+    private const long ColumnTile = 2048;
+
+    /// <summary>Elements that a unit of a column reduction has at least, if there are as many, within <see cref="MaxBlockRows"/>.</summary>
+    private const long ColumnUnit = 32768;
+
+    private const long MaxBlockRows = 256;
+
+    private const int KernelLimit = 4096;
+
+    private static readonly ConcurrentDictionary<(FusedKernelSpec Spec, bool Compiled), FusedKernel> Cache = new();
+
+    private readonly FusedProgram _program;
+    private readonly FusedLoop _loop;
+    private readonly int _inputs;
+    private readonly int _outputs;
+
+    /// <summary>Merged axes, at least one, outermost first.</summary>
+    private readonly long[] _dims;
+
+    /// <summary>Steps along every axis of every view: inputs and outputs in bytes, then iotas in units.</summary>
+    private readonly long[] _strides;
+
+    /// <summary>Views: inputs, outputs, iotas.</summary>
+    private readonly int _views;
+
+    /// <summary>The slot of the start of each iota.</summary>
+    private readonly int[] _iotaSlots;
+
+    /// <summary>Rows: for every output the accumulating vectors, and what they begin with.</summary>
+    private readonly int[] _rowVectors;
+
+    private readonly Vector512<long>[] _rowIdentities;
+
+    /// <summary>Rows: elements of a row. Columns: rows of the space.</summary>
+    private readonly long _reduced;
+
+    /// <summary>Stretches of a row, or blocks of rows.</summary>
+    private readonly long _chunks;
+
+    private readonly long _blockRows;
+    private readonly long _tiles;
+
+    private FusedKernel(FusedKernelSpec spec, bool compiled)
+    {
+        if (spec.Reduction == FusedReduction.Columns && spec.OutputSize == 1)
+            spec = new FusedKernelSpec(spec.Dims, spec.Inputs, spec.Instructions, spec.Outputs, FusedReduction.Rows, spec.Dims.Length);
+        Spec = spec;
+        _inputs = spec.Inputs.Length;
+        _outputs = spec.Outputs.Length;
+        (_dims, long[][] views) = Merge(spec);
+        _views = views.Length;
+        _strides = [.. views.SelectMany(v => v)];
+
+        var access = ImmutableArray.CreateBuilder<FusedAccess>();
+        for (int i = 0; i < _inputs; i++)
+        {
+            long step = views[i][^1];
+            access.Add(step == 0 ? FusedAccess.Broadcast
+                : step == FusedKernelSpec.SizeOf(spec.Inputs[i].Type) ? FusedAccess.Unit
+                : FusedAccess.Strided);
+        }
+        _program = new FusedProgram(spec, access.ToImmutable());
+        _iotaSlots = [.. _program.IotaSlots.Where(s => s >= 0)];
+        _loop = compiled ? FusedCode.Compile(_program) : new FusedInterpreter(_program).Run;
+
+        _rowVectors = [.. _program.Results.Select(r => FusedProgram.VectorsOf(r.Type) * Accumulators)];
+        _rowIdentities = new Vector512<long>[_outputs];
+        fixed (Vector512<long>* identities = _rowIdentities)
+            for (int o = 0; o < _outputs; o++)
+            {
+                DType type = _program.Results[o].Type;
+                FusedInterpreter.Fill((byte*)(identities + o), type, FusedProgram.Identity(spec.Outputs[o].Reduce, type));
+            }
+
+        OutputSize = spec.OutputSize;
+        switch (spec.Reduction)
+        {
+            case FusedReduction.None:
+                Units = OutputSize;
+                break;
+            case FusedReduction.Rows:
+                _reduced = OutputSize == 0 ? 0 : spec.Size / OutputSize;
+                _chunks = Math.Max(1, Ceiling(_reduced, RowChunk));
+                Units = OutputSize * _chunks;
+                break;
+            default:
+                _reduced = OutputSize == 0 ? 0 : spec.Size / OutputSize;
+                _tiles = Ceiling(OutputSize, ColumnTile);
+                _blockRows = Math.Clamp(Ceiling(ColumnUnit, Math.Clamp(OutputSize, 1, ColumnTile)), 1, MaxBlockRows);
+                _chunks = Math.Max(1, Ceiling(_reduced, _blockRows));
+                Units = _chunks * _tiles;
+                break;
+        }
+        ScratchBytes = _chunks > 1 ? checked(_chunks * OutputSize * _outputs * sizeof(long)) : 0;
+    }
+
+    /// <summary>What the kernel computes; a reduction of columns to one element has become one of rows.</summary>
+    public FusedKernelSpec Spec { get; }
+
+    /// <summary>Number of elements of each output.</summary>
+    public long OutputSize { get; }
+
+    /// <summary>Number of independent pieces of work: elements where nothing is reduced, stretches of rows, or tiles of columns.</summary>
+    public long Units { get; }
+
+    /// <summary>Elements of the space that a unit stands for, at most: what a caller weighs to split the work.</summary>
+    public long ElementsPerUnit => Units == 0 ? 0 : Ceiling(Spec.Size, Units);
+
+    /// <summary>Bytes of memory that the invocations and <see cref="Finish"/> share; 0 for none.</summary>
+    public long ScratchBytes { get; }
+
+    /// <summary>The kernel of a spec, from the cache if it was compiled before.</summary>
+    public static FusedKernel Compile(FusedKernelSpec spec, FusedMode mode = FusedMode.Auto)
+    {
+        bool compiled = mode == FusedMode.Compiled
+            || (mode == FusedMode.Auto && RuntimeFeature.IsDynamicCodeCompiled
+                && !(AppContext.TryGetSwitch(InterpretSwitch, out bool interpret) && interpret));
+        if (Cache.TryGetValue((spec, compiled), out FusedKernel? kernel))
+            return kernel;
+        if (Cache.Count >= KernelLimit)
+            Cache.Clear();
+        return Cache.GetOrAdd((spec, compiled), new FusedKernel(spec, compiled));
+    }
+
+    /// <summary>Does units <paramref name="start"/> to <paramref name="end"/> (exclusive).</summary>
+    public void Invoke(void** pointers, void* scratch, long start, long end)
+    {
+        if (start >= end)
+            return;
+        switch (Spec.Reduction)
+        {
+            case FusedReduction.None:
+                Walk((byte**)pointers, (byte**)pointers + _inputs, start, end);
+                break;
+            case FusedReduction.Rows:
+                for (long unit = start; unit < end; unit++)
+                    ReduceRow((byte**)pointers, (byte*)scratch, unit);
+                break;
+            default:
+                for (long unit = start; unit < end; unit++)
+                    ReduceColumns((byte**)pointers, (byte*)scratch, unit);
+                break;
+        }
+    }
+
+    /// <summary>Combines partial results: called once, after all units are done; does nothing where <see cref="ScratchBytes"/> is 0.</summary>
+    public void Finish(void** pointers, void* scratch)
+    {
+        if (ScratchBytes == 0)
+            return;
+        for (int o = 0; o < _outputs; o++)
+        {
+            byte* partial = (byte*)scratch + o * _chunks * OutputSize * sizeof(long);
+            byte* output = (byte*)pointers[_inputs + o];
+            ReduceCode code = Spec.Outputs[o].Reduce;
+            switch (_program.Results[o].Type)
+            {
+                case DType.F32:
+                    CombinePartials((float*)partial, (float*)output, code);
+                    break;
+                case DType.F64:
+                    CombinePartials((double*)partial, (double*)output, code);
+                    break;
+                default:
+                    CombinePartials((long*)partial, (long*)output, code);
+                    break;
+            }
+        }
+    }
+
+    /// <summary>All units on this thread.</summary>
+    public void Run(void** pointers, void* scratch)
+    {
+        Invoke(pointers, scratch, 0, Units);
+        Finish(pointers, scratch);
+    }
+
+    private static long Ceiling(long a, long b) => (a + b - 1) / b;
+
+    /// <summary>Drops axes of size 1 and merges neighbours that every view walks as one.</summary>
+    private static (long[] Dims, long[][] Views) Merge(FusedKernelSpec spec)
+    {
+        var views = new List<long[]>();
+        foreach (FusedInput input in spec.Inputs)
+            views.Add([.. input.Strides.Select(s => s * FusedKernelSpec.SizeOf(input.Type))]);
+        for (int o = 0; o < spec.Outputs.Length; o++)
+        {
+            // Rows are written by the unit, not by the loop; columns stay where they are from row to row.
+            var strides = new long[spec.Dims.Length];
+            long step = FusedKernelSpec.SizeOf(spec.OutputType(o));
+            for (int a = spec.Dims.Length - 1; a >= 0; a--)
+            {
+                bool walks = spec.Reduction == FusedReduction.None
+                    || (spec.Reduction == FusedReduction.Columns && a >= spec.ReducedAxes);
+                strides[a] = walks ? step : 0;
+                step *= spec.Dims[a];
+            }
+            views.Add(strides);
+        }
+        foreach (FusedInstruction x in spec.Instructions)
+            if (x.Code == ElementwiseCode.Iota)
+                views.Add([.. Enumerable.Range(0, spec.Dims.Length).Select(a => a == x.A ? 1L : 0L)]);
+
+        var dims = new List<long>();
+        var kept = views.ConvertAll(_ => new List<long>());
+        for (int a = 0; a < spec.Dims.Length; a++)
+        {
+            long size = spec.Dims[a];
+            if (size == 1)
+                continue;
+            bool merges = dims.Count > 0;
+            for (int v = 0; merges && v < views.Count; v++)
+                merges = kept[v][^1] == views[v][a] * size;
+            if (merges)
+                dims[^1] *= size;
+            else
+                dims.Add(size);
+            for (int v = 0; v < views.Count; v++)
+                if (merges)
+                    kept[v][^1] = views[v][a];
+                else
+                    kept[v].Add(views[v][a]);
+        }
+        if (dims.Count == 0)
+        {
+            dims.Add(1);
+            foreach (List<long> v in kept)
+                v.Add(0);
+        }
+        return ([.. dims], [.. kept.Select(v => v.ToArray())]);
+    }
+
+    /// <summary>Runs the loop over elements start to end of the space in row-major order; outputs begin at their element <paramref name="start"/>'s row.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Walk(byte** inputs, byte** outputs, long start, long end)
+    {
+        int rank = _dims.Length, views = _views, slotCount = _program.SlotCount;
+        byte** pointers = stackalloc byte*[_inputs + _outputs + 1];
+        long* slots = stackalloc long[slotCount + 1];
+        long* coordinates = stackalloc long[rank];
+        long* offsets = stackalloc long[views];
+        fixed (long* dims = _dims, strides = _strides)
+        {
+            for (int v = 0; v < views; v++)
+                offsets[v] = 0;
+            long rest = start;
+            for (int a = rank - 1; a >= 0; a--)
+            {
+                long above = rest / dims[a];
+                coordinates[a] = rest - above * dims[a];
+                rest = above;
+                for (int v = 0; v < views; v++)
+                    offsets[v] += coordinates[a] * strides[v * rank + a];
+            }
+            for (int i = 0; i < _inputs; i++)
+                if (_program.StepSlots[i] >= 0)
+                    slots[_program.StepSlots[i]] = strides[i * rank + rank - 1];
+            int iotas = _inputs + _outputs;
+            for (int k = 0; k < _iotaSlots.Length; k++)
+                slots[_iotaSlots[k] + 1] = strides[(iotas + k) * rank + rank - 1];
+
+            long position = start;
+            while (true)
+            {
+                long count = Math.Min(dims[rank - 1] - coordinates[rank - 1], end - position);
+                for (int v = 0; v < _inputs; v++)
+                    pointers[v] = inputs[v] + offsets[v];
+                for (int o = 0; o < _outputs; o++)
+                    pointers[_inputs + o] = outputs[o] + offsets[_inputs + o];
+                for (int k = 0; k < _iotaSlots.Length; k++)
+                    slots[_iotaSlots[k]] = offsets[iotas + k];
+                if (_program.WordSlot >= 0)
+                    slots[_program.WordSlot] = position;
+
+                long groups = count / Group;
+                if (groups > 0)
+                {
+                    pointers[iotas] = FusedLanes.FirstLanes(Group);
+                    _loop(pointers, slots, (nint)groups);
+                }
+                int tail = (int)(count - groups * Group);
+                if (tail > 0)
+                    RunTail(pointers, slots, groups * Group, tail);
+
+                position += count;
+                if (position >= end)
+                    return;
+                // count reached the end of the innermost axis: carry.
+                int axis = rank - 1;
+                long steps = count;
+                while (true)
+                {
+                    coordinates[axis] += steps;
+                    for (int v = 0; v < views; v++)
+                        offsets[v] += steps * strides[v * rank + axis];
+                    if (coordinates[axis] < dims[axis])
+                        break;
+                    coordinates[axis] = 0;
+                    for (int v = 0; v < views; v++)
+                        offsets[v] -= dims[axis] * strides[v * rank + axis];
+                    axis--;
+                    steps = 1;
+                }
+            }
+        }
+    }
+
+    /// <summary>Runs the loop once over the last elements of a row, through copies that have room for a whole group.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private void RunTail(byte** pointers, long* slots, long done, int count)
+    {
+        const int stageBytes = Group * sizeof(long);
+        int total = _inputs + _outputs;
+        byte* stages = stackalloc byte[total * stageBytes];
+        byte** staged = stackalloc byte*[total + 1];
+        long* shifted = stackalloc long[_program.SlotCount + 1];
+        for (int s = 0; s < _program.SlotCount; s++)
+            shifted[s] = slots[s];
+        for (int i = 0; i < _inputs; i++)
+        {
+            byte* stage = stages + i * stageBytes;
+            int size = FusedKernelSpec.SizeOf(_program.InputTypes[i]);
+            switch (_program.Access[i])
+            {
+                case FusedAccess.Broadcast:
+                    staged[i] = pointers[i];
+                    continue;
+                case FusedAccess.Unit:
+                    CopyIn(stage, pointers[i] + done * size, count * size);
+                    break;
+                default:
+                    int slot = _program.StepSlots[i];
+                    byte* source = pointers[i] + done * slots[slot];
+                    for (int k = 0; k < count; k++)
+                        Unsafe.CopyBlockUnaligned(stage + k * size, source + k * slots[slot], (uint)size);
+                    shifted[slot] = size;
+                    break;
+            }
+            staged[i] = stage;
+        }
+        foreach (int slot in _iotaSlots)
+            shifted[slot] += done * slots[slot + 1];
+        if (_program.WordSlot >= 0)
+            shifted[_program.WordSlot] += done;
+
+        bool columns = _program.Reduction == FusedReduction.Columns;
+        for (int o = 0; o < _outputs; o++)
+        {
+            byte* stage = stages + (_inputs + o) * stageBytes;
+            int size = FusedKernelSpec.SizeOf(_program.Results[o].Type);
+            if (columns)
+                CopyIn(stage, pointers[_inputs + o] + done * size, count * size);
+            staged[_inputs + o] = _program.Reduction == FusedReduction.Rows ? pointers[_inputs + o] : stage;
+        }
+        staged[total] = FusedLanes.FirstLanes(count);
+        _loop(staged, shifted, 1);
+        if (_program.Reduction == FusedReduction.Rows)
+            return;
+        for (int o = 0; o < _outputs; o++)
+        {
+            int size = FusedKernelSpec.SizeOf(_program.Results[o].Type);
+            CopyOut(pointers[_inputs + o] + done * size, staged[_inputs + o], count * size);
+        }
+    }
+
+    /// <summary>Copies up to 128 bytes to a place with room for as many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CopyIn(byte* stage, byte* source, int bytes)
+    {
+        if (!Avx512BW.IsSupported)
+        {
+            Unsafe.CopyBlockUnaligned(stage, source, (uint)bytes);
+            return;
+        }
+        Avx512BW.MaskLoad(source, FirstBytes(bytes), Vector512<byte>.Zero).Store(stage);
+        if (bytes > 64)
+            Avx512BW.MaskLoad(source + 64, FirstBytes(bytes - 64), Vector512<byte>.Zero).Store(stage + 64);
+    }
+
+    /// <summary>Copies up to 128 bytes, and no more, from a place with room for as many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CopyOut(byte* target, byte* stage, int bytes)
+    {
+        if (!Avx512BW.IsSupported)
+        {
+            Unsafe.CopyBlockUnaligned(target, stage, (uint)bytes);
+            return;
+        }
+        Avx512BW.MaskStore(target, FirstBytes(bytes), Vector512.Load(stage));
+        if (bytes > 64)
+            Avx512BW.MaskStore(target + 64, FirstBytes(bytes - 64), Vector512.Load(stage + 64));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<byte> FirstBytes(int count)
+        => Vector512.LessThan(Vector512<byte>.Indices, Vector512.Create((byte)Math.Min(count, 64)));
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void ReduceRow(byte** pointers, byte* scratch, long unit)
+    {
+        long row = unit / _chunks, chunk = unit - row * _chunks;
+        long start = row * _reduced + chunk * RowChunk;
+        long end = row * _reduced + Math.Min(_reduced, (chunk + 1) * RowChunk);
+        const int outputBytes = 2 * Accumulators * FusedLaneOp.VectorBytes;
+        byte* memory = stackalloc byte[_outputs * outputBytes];
+        byte** accumulators = stackalloc byte*[_outputs];
+        for (int o = 0; o < _outputs; o++)
+        {
+            accumulators[o] = memory + o * outputBytes;
+            for (int k = 0; k < _rowVectors[o]; k++)
+                _rowIdentities[o].Store((long*)accumulators[o] + k * Vector512<long>.Count);
+        }
+        if (start < end)
+            Walk(pointers, accumulators, start, end);
+        for (int o = 0; o < _outputs; o++)
+        {
+            byte* target = ScratchBytes == 0
+                ? (byte*)pointers[_inputs + o]
+                : scratch + o * _chunks * OutputSize * sizeof(long);
+            ReduceCode code = Spec.Outputs[o].Reduce;
+            switch (_program.Results[o].Type)
+            {
+                case DType.F32:
+                    ((float*)target)[unit] = Across<float>(accumulators[o], code);
+                    break;
+                case DType.F64:
+                    ((double*)target)[unit] = AcrossHalves<double>(accumulators[o], code);
+                    break;
+                default:
+                    ((long*)target)[unit] = AcrossHalves<long>(accumulators[o], code);
+                    break;
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static T AcrossHalves<T>(byte* accumulators, ReduceCode code)
+        where T : unmanaged, INumber<T>
+    {
+        var v = (Vector512<T>*)accumulators;
+        for (int k = 0; k < Accumulators; k++)
+            v[k] = Combine(v[k], v[k + Accumulators], code);
+        return Across<T>(accumulators, code);
+    }
+
+    /// <summary>Combines four vectors, and then halves with halves.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static T Across<T>(byte* accumulators, ReduceCode code)
+        where T : unmanaged, INumber<T>
+    {
+        var v = (Vector512<T>*)accumulators;
+        Vector512<T> sum = Combine(Combine(v[0], v[2], code), Combine(v[1], v[3], code), code);
+        Vector256<T> half = code switch
+        {
+            ReduceCode.Sum => sum.GetLower() + sum.GetUpper(),
+            ReduceCode.Max => Vector256.Max(sum.GetLower(), sum.GetUpper()),
+            _ => Vector256.Min(sum.GetLower(), sum.GetUpper()),
+        };
+        Vector128<T> last = Combine(half.GetLower(), half.GetUpper(), code);
+        return Vector128<T>.Count == 4
+            ? Combine(Combine(last[0], last[2], code), Combine(last[1], last[3], code), code)
+            : Combine(last[0], last[1], code);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<T> Combine<T>(Vector512<T> a, Vector512<T> b, ReduceCode code) => code switch
+    {
+        ReduceCode.Sum => a + b,
+        ReduceCode.Max => Vector512.Max(a, b),
+        _ => Vector512.Min(a, b),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<T> Combine<T>(Vector128<T> a, Vector128<T> b, ReduceCode code) => code switch
+    {
+        ReduceCode.Sum => a + b,
+        ReduceCode.Max => Vector128.Max(a, b),
+        _ => Vector128.Min(a, b),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static T Combine<T>(T a, T b, ReduceCode code)
+        where T : INumber<T> => code switch
+        {
+            ReduceCode.Sum => a + b,
+            ReduceCode.Max => T.Max(a, b),
+            _ => T.Min(a, b),
+        };
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void ReduceColumns(byte** pointers, byte* scratch, long unit)
+    {
+        long block = unit / _tiles, tile = unit - block * _tiles;
+        long first = tile * ColumnTile, width = Math.Min(ColumnTile, OutputSize - first);
+        byte** targets = stackalloc byte*[_outputs];
+        for (int o = 0; o < _outputs; o++)
+        {
+            DType type = _program.Results[o].Type;
+            int size = FusedKernelSpec.SizeOf(type);
+            targets[o] = ScratchBytes == 0
+                ? (byte*)pointers[_inputs + o]
+                : scratch + o * _chunks * OutputSize * sizeof(long) + block * OutputSize * size;
+            long identity = FusedProgram.Identity(Spec.Outputs[o].Reduce, type);
+            switch (type)
+            {
+                case DType.F32:
+                    new Span<float>((float*)targets[o] + first, (int)width).Fill((float)BitConverter.Int64BitsToDouble(identity));
+                    break;
+                default:
+                    new Span<long>((long*)targets[o] + first, (int)width).Fill(identity);
+                    break;
+            }
+        }
+        long row = block * _blockRows, rows = Math.Min(_reduced, row + _blockRows);
+        if (_tiles == 1 && row < rows)
+            Walk(pointers, targets, row * OutputSize, rows * OutputSize);
+        else
+            for (; row < rows; row++)
+                Walk(pointers, targets, row * OutputSize + first, row * OutputSize + first + width);
+    }
+
+    /// <summary>Combines the partial results of each element: those of a row lie side by side, those of a column a whole output apart.</summary>
+    private void CombinePartials<T>(T* partial, T* output, ReduceCode code)
+        where T : unmanaged, INumber<T>
+    {
+        if (Spec.Reduction == FusedReduction.Rows)
+        {
+            for (long i = 0; i < OutputSize; i++)
+                output[i] = Tree(partial + i * _chunks, _chunks, code);
+            return;
+        }
+        // The second half of the blocks onto the first, until one is left.
+        for (long n = _chunks; n > 1; n = Ceiling(n, 2))
+        {
+            long half = Ceiling(n, 2);
+            Fold(partial, partial + half * OutputSize, (n - half) * OutputSize, code);
+        }
+        new Span<byte>(partial, checked((int)(OutputSize * sizeof(T)))).CopyTo(new Span<byte>(output, checked((int)(OutputSize * sizeof(T)))));
+    }
+
+    /// <summary>Combines n partial results in place: the second half onto the first, until one is left.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static T Tree<T>(T* values, long n, ReduceCode code)
+        where T : unmanaged, INumber<T>
+    {
+        while (n > 1)
+        {
+            long half = Ceiling(n, 2);
+            Fold(values, values + half, n - half, code);
+            n = half;
+        }
+        return values[0];
+    }
+
+    /// <summary>target[i] = target[i] ∘ source[i]; the vectors of it give the bits of the elements one by one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Fold<T>(T* target, T* source, long n, ReduceCode code)
+        where T : unmanaged, INumber<T>
+    {
+        long i = 0;
+        int lanes = Vector128<T>.Count;
+        for (; i + lanes <= n; i += lanes)
+            Vector128.Store(Combine(Vector128.Load(target + i), Vector128.Load(source + i), code), target + i);
+        for (; i < n; i++)
+            target[i] = Combine(target[i], source[i], code);
+    }
+}

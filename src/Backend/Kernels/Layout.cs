@@ -1,0 +1,177 @@
+using System.Runtime.CompilerServices;
+
+namespace Dnn.Backend;
+
+/// <summary>Moves elements from one strided arrangement to another.</summary>
+/// <remarks>
+/// Axes are put in the order of the target's strides and merged. What remains is a walk over rows: copies of runs, or, where
+/// source and target run along different axes, a transposition in square tiles.
+/// </remarks>
+internal sealed class CopyInstruction : Instruction
+{
+    private readonly int size;
+    private readonly int[] shape;
+    private readonly Axis[] axes;
+
+    /// <param name="size">Bytes of an element.</param>
+    /// <param name="dims">Sizes of the axes.</param>
+    /// <param name="from">Strides of the source, in elements.</param>
+    /// <param name="to">Strides of the target, in elements.</param>
+    public CopyInstruction(int node, int size, int[] dims, long[] from, long[] to, Operand source, Operand target)
+        : base(node, [source, target], 1)
+    {
+        (this.size, shape) = (size, dims);
+        axes = Merge(dims, from, to);
+    }
+
+    private readonly record struct Axis(long Count, long From, long To);
+
+    public override string Name => $"copy {Sizes(shape)}";
+
+    public override unsafe Step Bind(void** pointers, Engine engine) => new CopyStep((byte*)pointers[0], (byte*)pointers[1], size, axes, engine.Pool);
+
+    private static Axis[] Merge(int[] dims, long[] from, long[] to)
+    {
+        var result = new List<Axis>();
+        foreach (var a in Enumerable.Range(0, dims.Length).Where(a => dims[a] != 1).OrderByDescending(a => Math.Abs(to[a])))
+        {
+            if (result.Count > 0 && result[^1].From == from[a] * dims[a] && result[^1].To == to[a] * dims[a])
+                result[^1] = new Axis(result[^1].Count * dims[a], from[a], to[a]);
+            else
+                result.Add(new Axis(dims[a], from[a], to[a]));
+        }
+
+        if (result.Count == 0)
+            result.Add(new Axis(1, 1, 1));
+
+        // The axis along which the source runs goes next to the innermost one.
+        var run = result.FindIndex(a => a.From == 1);
+        if (run >= 0 && run < result.Count - 2)
+        {
+            result.Insert(result.Count - 1, result[run]);
+            result.RemoveAt(run);
+        }
+
+        return [.. result];
+    }
+
+    private sealed unsafe class CopyStep : RangeStep
+    {
+        private const long Tile = 16;
+
+        private readonly byte* source;
+        private readonly byte* target;
+        private readonly int size;
+        private readonly Axis[] outer;
+        private readonly Axis row;
+        private readonly Axis inner;
+
+        public CopyStep(byte* source, byte* target, int size, Axis[] axes, WorkerPool pool)
+            : base(pool, Rows(axes), 1, axes.Aggregate(0.5 * size / 4, (product, axis) => product * axis.Count))
+        {
+            this.source = source;
+            this.target = target;
+            this.size = size;
+            inner = Bytes(axes[^1], size);
+            row = axes.Length > 1 ? Bytes(axes[^2], size) : new Axis(1, 0, 0);
+            outer = axes.Length > 2 ? [.. axes[..^2].Select(a => Bytes(a, size))] : [];
+        }
+
+        protected override void Run(long start, long end)
+        {
+            // Rows of the last axis but one, in stretches that do not leave it.
+            while (start < end)
+            {
+                var block = start / row.Count;
+                var first = start - (block * row.Count);
+                var count = Math.Min(row.Count - first, end - start);
+                var from = source + (first * row.From);
+                var to = target + (first * row.To);
+                var rest = block;
+                for (var a = outer.Length - 1; a >= 0; a--)
+                {
+                    var above = rest / outer[a].Count;
+                    var at = rest - (above * outer[a].Count);
+                    from += at * outer[a].From;
+                    to += at * outer[a].To;
+                    rest = above;
+                }
+
+                Plane(from, to, count);
+                start += count;
+            }
+        }
+
+        private static long Rows(Axis[] axes)
+        {
+            var rows = 1L;
+            for (var a = 0; a < axes.Length - 1; a++)
+                rows *= axes[a].Count;
+            return axes[^1].Count == 0 ? 0 : rows;
+        }
+
+        private static Axis Bytes(Axis axis, int size) => new(axis.Count, axis.From * size, axis.To * size);
+
+        private void Plane(byte* from, byte* to, long rows)
+        {
+            if (inner.From == size && inner.To == size)
+            {
+                for (var i = 0L; i < rows; i++)
+                    Buffer.MemoryCopy(from + (i * row.From), to + (i * row.To), inner.Count * size, inner.Count * size);
+                return;
+            }
+
+            switch (size)
+            {
+                case 1:
+                    Tiles<byte>(from, to, rows);
+                    break;
+                case 4:
+                    Tiles<int>(from, to, rows);
+                    break;
+                default:
+                    Tiles<long>(from, to, rows);
+                    break;
+            }
+        }
+
+        private void Tiles<T>(byte* from, byte* to, long rows)
+            where T : unmanaged
+        {
+            var tile = row.From == size ? Tile : rows;
+            var across = row.From == size ? Tile : inner.Count;
+            for (var i0 = 0L; i0 < rows; i0 += tile)
+            {
+                for (var j0 = 0L; j0 < inner.Count; j0 += across)
+                {
+                    var iEnd = Math.Min(i0 + tile, rows);
+                    var jEnd = Math.Min(j0 + across, inner.Count);
+                    for (var i = i0; i < iEnd; i++)
+                        Line<T>(from + (i * row.From), to + (i * row.To), j0, jEnd);
+                }
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private void Line<T>(byte* from, byte* to, long start, long end)
+            where T : unmanaged
+        {
+            var (a, b) = (inner.From, inner.To);
+            for (var j = start; j < end; j++)
+                *(T*)(to + (j * b)) = *(T*)(from + (j * a));
+        }
+    }
+}
+
+/// <summary>Zeros.</summary>
+internal sealed class ClearInstruction(Operand target, long bytes) : Instruction(-1, [target], 0)
+{
+    public override string Name => $"clear {bytes} B";
+
+    public override unsafe Step Bind(void** pointers, Engine engine) => new ClearStep((byte*)pointers[0], bytes, engine.Pool);
+
+    private sealed unsafe class ClearStep(byte* target, long bytes, WorkerPool pool) : RangeStep(pool, bytes, 4096, bytes * 0.05)
+    {
+        protected override void Run(long start, long end) => System.Runtime.InteropServices.NativeMemory.Clear(target + start, (nuint)(end - start));
+    }
+}

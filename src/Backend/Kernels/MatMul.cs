@@ -1,0 +1,153 @@
+using Dnn.Graph;
+
+namespace Dnn.Backend;
+
+/// <summary>An axis of a tensor product: its size and its strides in the two operands and the result; 0 where it does not occur.</summary>
+internal readonly record struct ProductAxis(long Size, long A, long B, long C);
+
+/// <summary>
+/// A tensor product as matrix products: axes that walk together are merged, one group each becomes rows, columns and
+/// sum, and the others are batches.
+/// </summary>
+internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, ProductAxis Columns, ProductAxis Inner, ProductAxis[] Batches)
+{
+    public long Flops => 2 * Batches.Aggregate((long)M * N * K, (product, axis) => product * axis.Size);
+
+    /// <summary>The plan, or null where no order of the contracted axes walks both operands with one stride.</summary>
+    /// <param name="batch">Axes of both operands and the result.</param>
+    /// <param name="rows">Axes of A and the result.</param>
+    /// <param name="columns">Axes of B and the result.</param>
+    /// <param name="sums">Axes of A and B.</param>
+    public static ProductPlan? TryMake(IEnumerable<ProductAxis> batch, IEnumerable<ProductAxis> rows, IEnumerable<ProductAxis> columns, IReadOnlyList<ProductAxis> sums)
+    {
+        var inner = Sums(sums);
+        if (inner is null)
+            return null;
+        var batches = Merge(batch, a => a.C);
+        var m = Merge(rows, a => a.C);
+        var n = Merge(columns, a => a.C);
+        var column = Take(n, n.Count - 1);
+        var row = Take(m, m.FindIndex(a => a.Size == m.Max(b => b.Size)));
+        batches.AddRange(m);
+        batches.AddRange(n);
+        batches.Sort((x, y) => y.C.CompareTo(x.C));
+        return new ProductPlan((int)row.Size, (int)column.Size, (int)inner.Value.Size, row, column, inner.Value, [.. batches]);
+    }
+
+    private static ProductAxis Take(List<ProductAxis> axes, int at)
+    {
+        if (axes.Count == 0)
+            return new ProductAxis(1, 0, 0, 0);
+        var axis = axes[at];
+        axes.RemoveAt(at);
+        return axis;
+    }
+
+    private static ProductAxis? Sums(IReadOnlyList<ProductAxis> sums)
+    {
+        if (sums.Any(a => a.Size == 0))
+            return new ProductAxis(0, 0, 0, 0);
+        foreach (var order in new Func<ProductAxis, long>[] { a => a.A, a => a.B })
+        {
+            var merged = Merge(sums, order);
+            if (merged.Count <= 1)
+                return Take(merged, 0);
+        }
+
+        return null;
+    }
+
+    private static List<ProductAxis> Merge(IEnumerable<ProductAxis> axes, Func<ProductAxis, long> order)
+    {
+        var result = new List<ProductAxis>();
+        foreach (var axis in axes.Where(a => a.Size != 1).OrderByDescending(order))
+        {
+            if (result.Count > 0 && result[^1] is var last && last.A == axis.A * axis.Size && last.B == axis.B * axis.Size && last.C == axis.C * axis.Size)
+                result[^1] = axis with { Size = axis.Size * last.Size };
+            else
+                result.Add(axis);
+        }
+
+        return result;
+    }
+}
+
+/// <summary>A tensor product.</summary>
+internal sealed class ProductInstruction(int node, DType type, ProductPlan plan, Operand left, Operand right, Operand target)
+    : Instruction(node, [left, right, target], 2)
+{
+    public override string Name => plan.Batches.Length == 0
+        ? $"matmul {plan.M} x {plan.N} x {plan.K}"
+        : $"matmul {Sizes(plan.Batches.Select(b => b.Size))} of {plan.M} x {plan.N} x {plan.K}";
+
+    public override long Flops => plan.Flops;
+
+    public override unsafe Step Bind(void** pointers, Engine engine) => type == DType.F32
+        ? new SingleStep((float*)pointers[0], (float*)pointers[1], (float*)pointers[2], plan, engine.MatrixProduct)
+        : new DoubleStep((double*)pointers[0], (double*)pointers[1], (double*)pointers[2], plan, engine.MatrixProduct);
+
+    private static unsafe MatrixProductArgs<T> Args<T>(ProductPlan plan, T* a, T* b, T* c)
+        where T : unmanaged
+    {
+        var inner = plan.Batches.Length > 0 ? plan.Batches[^1] : new ProductAxis(1, 0, 0, 0);
+        var outer = plan.Batches.Length > 1 ? plan.Batches[^2] : new ProductAxis(1, 0, 0, 0);
+        return new MatrixProductArgs<T>(plan.M, plan.N, plan.K, a, b, c)
+        {
+            ARow = (nint)plan.Rows.A,
+            ACol = (nint)plan.Inner.A,
+            BRow = (nint)plan.Inner.B,
+            BCol = (nint)plan.Columns.B,
+            CRow = plan.M == 1 ? plan.N : (nint)plan.Rows.C,
+            Batch = (int)outer.Size,
+            ABatch = (nint)outer.A,
+            BBatch = (nint)outer.B,
+            CBatch = (nint)outer.C,
+            Inner = (int)inner.Size,
+            AInner = (nint)inner.A,
+            BInner = (nint)inner.B,
+            CInner = (nint)inner.C,
+        };
+    }
+
+    /// <summary>Calls with the offsets of all batches but the innermost two.</summary>
+    private abstract class ProductStep(ProductPlan plan) : Step
+    {
+        public sealed override void Run()
+        {
+            var loops = Math.Max(0, plan.Batches.Length - 2);
+            var count = 1L;
+            for (var i = 0; i < loops; i++)
+                count *= plan.Batches[i].Size;
+            for (var index = 0L; index < count; index++)
+            {
+                var (a, b, c, rest) = (0L, 0L, 0L, index);
+                for (var i = loops - 1; i >= 0; i--)
+                {
+                    var axis = plan.Batches[i];
+                    (rest, var at) = Math.DivRem(rest, axis.Size);
+                    (a, b, c) = (a + (at * axis.A), b + (at * axis.B), c + (at * axis.C));
+                }
+
+                Multiply(a, b, c);
+            }
+        }
+
+        protected abstract void Multiply(long a, long b, long c);
+    }
+
+    private sealed unsafe class SingleStep(float* a, float* b, float* c, ProductPlan plan, IMatrixProduct product) : ProductStep(plan)
+    {
+        private readonly MatrixProductArgs<float> args = Args(plan, a, b, c);
+
+        protected override void Multiply(long a, long b, long c) =>
+            product.Multiply(args with { A = args.A + a, B = args.B + b, C = args.C + c });
+    }
+
+    private sealed unsafe class DoubleStep(double* a, double* b, double* c, ProductPlan plan, IMatrixProduct product) : ProductStep(plan)
+    {
+        private readonly MatrixProductArgs<double> args = Args(plan, a, b, c);
+
+        protected override void Multiply(long a, long b, long c) =>
+            product.Multiply(args with { A = args.A + a, B = args.B + b, C = args.C + c });
+    }
+}

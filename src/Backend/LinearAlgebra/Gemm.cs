@@ -1,0 +1,185 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+[assembly: InternalsVisibleTo("Dnn.Backend.Tests")]
+
+namespace Dnn.Backend;
+
+/// <summary>The instruction sets that <see cref="Gemm"/> has kernels for.</summary>
+public enum SimdPath
+{
+    /// <summary><see cref="Vector{T}"/>: every processor.</summary>
+    Portable,
+
+    /// <summary>x86 with AVX2 and FMA.</summary>
+    Avx2,
+
+    /// <summary>x86 with AVX-512.</summary>
+    Avx512,
+}
+
+/// <summary>General matrix product on vector units: C = A·B and C += A·B for float and double.</summary>
+/// <remarks>
+/// Each element of C is summed in order of k with one rounding for each product and sum (where the hardware has fused
+/// multiply-add), starting from 0 or from C. So the result has the same bits at any number of threads, and for any strides.
+/// NaN and infinity propagate as in that sum. Steady state allocates nothing.
+/// </remarks>
+public static unsafe class Gemm
+{
+    // Below this many multiply-adds (a few microseconds) handing work over costs more than it saves.
+    private const long MinParallelWork = 1 << 18;
+
+    /// <summary>The best instruction set of this machine, chosen once.</summary>
+    public static SimdPath Path { get; } = BestPath();
+
+    /// <summary>Computes the products that <paramref name="args"/> describes.</summary>
+    /// <param name="args">Sizes, memory and strides.</param>
+    /// <param name="pool">Shares the work out; without it the caller does all.</param>
+    /// <exception cref="ArgumentException">A size is negative, or rows or matrices of C overlap.</exception>
+    public static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool = null) => Multiply(args, pool, Path);
+
+    internal static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool, SimdPath path)
+    {
+        switch (path)
+        {
+            case SimdPath.Avx512:
+                GemmDriver<float, Vector512<float>, Avx512Single>.Multiply(args, pool);
+                break;
+            case SimdPath.Avx2:
+                GemmDriver<float, Vector256<float>, Avx2Single>.Multiply(args, pool);
+                break;
+            default:
+                GemmDriver<float, Vector<float>, Portable<float>>.Multiply(args, pool);
+                break;
+        }
+    }
+
+    /// <inheritdoc cref="Multiply(in MatrixProductArgs{float}, WorkerPool?)"/>
+    public static void Multiply(in MatrixProductArgs<double> args, WorkerPool? pool = null) => Multiply(args, pool, Path);
+
+    internal static void Multiply(in MatrixProductArgs<double> args, WorkerPool? pool, SimdPath path)
+    {
+        switch (path)
+        {
+            case SimdPath.Avx512:
+                GemmDriver<double, Vector512<double>, Avx512Double>.Multiply(args, pool);
+                break;
+            case SimdPath.Avx2:
+                GemmDriver<double, Vector256<double>, Avx2Double>.Multiply(args, pool);
+                break;
+            default:
+                GemmDriver<double, Vector<double>, Portable<double>>.Multiply(args, pool);
+                break;
+        }
+    }
+
+    internal static bool IsSupported(SimdPath path) => path switch
+    {
+        SimdPath.Avx512 => Avx512F.IsSupported && Vector512.IsHardwareAccelerated,
+        SimdPath.Avx2 => Avx2.IsSupported && Fma.IsSupported,
+        _ => true,
+    };
+
+    private static SimdPath BestPath() =>
+        IsSupported(SimdPath.Avx512) ? SimdPath.Avx512 : IsSupported(SimdPath.Avx2) ? SimdPath.Avx2 : SimdPath.Portable;
+
+    /// <summary>Cuts the work into parts, one grid of blocks of C for each matrix of the batch.</summary>
+    private static class GemmDriver<T, V, S>
+        where T : unmanaged
+        where V : struct
+        where S : struct, ISimd<T, V>
+    {
+        private struct Job
+        {
+            public MatrixProductArgs<T> Args;
+            public int Parts;
+            public int GridRows;
+            public int GridColumns;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public static void Multiply(in MatrixProductArgs<T> args, WorkerPool? pool)
+        {
+            args.Verify();
+            if (args.M == 0 || args.N == 0)
+                return;
+            if (pool is { Threads: > 1 } && (double)args.M * args.N * args.K * args.Count >= MinParallelWork)
+            {
+                var job = new Job { Args = args };
+                Split(ref job, pool.Threads);
+                pool.Run(job.Parts, &RunPart, &job);
+                return;
+            }
+
+            for (nint batch = 0; batch < args.Batch; batch++)
+            {
+                T* a = args.A + batch * args.ABatch, b = args.B + batch * args.BBatch, c = args.C + batch * args.CBatch;
+                for (nint inner = 0; inner < args.Inner; inner++, a += args.AInner, b += args.BInner, c += args.CInner)
+                    GemmBlock<T, V, S>.Multiply(args.M, args.N, args.K, a, args.ARow, args.ACol, b, args.BRow, args.BCol, c, args.CRow, args.Accumulate);
+            }
+        }
+
+        // The coarsest grid over one matrix whose blocks, over the whole batch, fill the threads to within an eighth.
+        private static void Split(ref Job job, int threads)
+        {
+            var batch = job.Args.Count;
+            for (var blocks = 1; ; blocks++)
+            {
+                var total = batch * blocks;
+                var rounds = (total + threads - 1) / threads;
+                if (rounds * threads * 8 <= total * 9 || blocks == threads)
+                {
+                    ShapeGrid(ref job, blocks);
+                    job.Parts = (int)Math.Min(batch * job.GridRows * job.GridColumns, threads);
+                    return;
+                }
+            }
+        }
+
+        // Of the grids with at most this many blocks, the one whose largest block costs least. Columns are cut at whole tiles.
+        private static void ShapeGrid(ref Job job, int blocks)
+        {
+            var best = double.PositiveInfinity;
+            var tiles = Tiles(job.Args.N);
+            for (var columns = 1; columns <= Math.Min(blocks, tiles); columns++)
+            {
+                var rows = Math.Min(blocks / columns, job.Args.M);
+                double height = (job.Args.M + rows - 1) / rows, width = (tiles + columns - 1) / columns;
+                // In units of one row by one tile: reading and packing a tile's columns of B costs about 8, reading a row of A 1/4.
+                var cost = (height + 8) * width + height / 4;
+                if (cost <= best)
+                    (best, job.GridRows, job.GridColumns) = (cost, rows, columns);
+            }
+        }
+
+        private static int Tiles(int n) => (n + 2 * S.Width - 1) / (2 * S.Width);
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void RunPart(void* state, int part)
+        {
+            ref var job = ref *(Job*)state;
+            ref readonly var args = ref job.Args;
+            var grid = job.GridRows * job.GridColumns;
+            var total = args.Count * grid;
+            var end = total * (part + 1) / job.Parts;
+            for (var block = total * part / job.Parts; block < end; block++)
+            {
+                var (matrix, cell) = Math.DivRem(block, grid);
+                var (row, column) = Math.DivRem((int)cell, job.GridColumns);
+                var i = (int)((long)args.M * row / job.GridRows);
+                var rows = (int)((long)args.M * (row + 1) / job.GridRows) - i;
+                var tiles = Tiles(args.N);
+                var j = (int)((long)tiles * column / job.GridColumns) * 2 * S.Width;
+                var columns = Math.Min((int)((long)tiles * (column + 1) / job.GridColumns) * 2 * S.Width, args.N) - j;
+                GemmBlock<T, V, S>.Multiply(
+                    rows, columns, args.K,
+                    args.A + args.AOffset(matrix) + i * args.ARow, args.ARow, args.ACol,
+                    args.B + args.BOffset(matrix) + j * args.BCol, args.BRow, args.BCol,
+                    args.C + args.COffset(matrix) + i * args.CRow + j, args.CRow,
+                    args.Accumulate);
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+using System.Runtime.CompilerServices;
+
+namespace Dnn.Backend;
+
+/// <summary>One thread's matrix product: blocking for the caches, packing, and the choice of kernels.</summary>
+/// <remarks>
+/// The blocking follows K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34 (3), 2008, with
+/// packing only where it pays.
+/// </remarks>
+internal static unsafe class GemmBlock<T, V, S>
+    where T : unmanaged
+    where V : struct
+    where S : struct, ISimd<T, V>
+{
+    private const int MaxBlockK = 512;
+    private const int MaxStreamedRows = 3;
+
+    // Up to here the rows of A that share a packed panel of B are too few to pay for packing it.
+    private const int MaxRowsUnpacked = 192;
+    private const int MaxBytesUnpacked = 24 * 1024;
+
+    // A row stride that is a multiple of this maps a tile's rows of A onto few cache sets.
+    private const int CollidingStride = 2048;
+
+    private static int TileColumns
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 2 * S.Width;
+    }
+
+    private static int BlockN
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 4 * 1024 / sizeof(T) / TileColumns * TileColumns;
+    }
+
+    private static int BlockM
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 12 * S.MaxRows;
+    }
+
+    /// <summary>Computes C (+)= A·B for m×n elements of C.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Multiply(int m, int n, int k, T* a, nint aRow, nint aCol, T* b, nint bRow, nint bCol, T* c, nint cRow, bool accumulate)
+    {
+        if (k == 0)
+        {
+            for (nint i = 0; !accumulate && i < m; i++)
+                new Span<T>(c + i * cRow, n).Clear();
+            return;
+        }
+
+        if (n == 1)
+            bCol = 1;
+        if (bCol == 1 && m <= MaxStreamedRows)
+        {
+            Stream(m, n, k, a, aRow, aCol, b, bRow, c, cRow, accumulate);
+            return;
+        }
+
+        var packB = bCol != 1 || (m > MaxRowsUnpacked && (long)k * n * sizeof(T) > MaxBytesUnpacked);
+        var packA = m > 1 && n > 2 * TileColumns && aCol == 1 && aRow * sizeof(T) % CollidingStride == 0;
+        var blocksK = (k + MaxBlockK - 1) / MaxBlockK;
+        var blockK = (k + blocksK - 1) / blocksK;
+        var blockN = Math.Min(BlockN, (n + TileColumns - 1) / TileColumns * TileColumns);
+        var blocksM = (m + BlockM - 1) / BlockM;
+        var blockM = (m + blocksM - 1) / blocksM;
+
+        T* packedA = null, packedB = null;
+        if (packA || packB)
+        {
+            var elementsB = packB ? (nint)blockK * blockN : 0;
+            var elementsA = packA ? (nint)blockK * PackedRows(blockM) : 0;
+            packedB = (T*)Scratch.Get((nuint)((elementsA + elementsB) * sizeof(T)));
+            packedA = packedB + elementsB;
+        }
+
+        for (var j = 0; j < n; j += blockN)
+        {
+            var columns = Math.Min(blockN, n - j);
+            for (var p = 0; p < k; p += blockK)
+            {
+                var depth = Math.Min(blockK, k - p);
+                var blockB = b + p * bRow + j * bCol;
+                if (packB)
+                    PackB(depth, columns, blockB, bRow, bCol, packedB);
+                for (var i = 0; i < m; i += blockM)
+                {
+                    var rows = Math.Min(blockM, m - i);
+                    var blockA = a + i * aRow + p * aCol;
+                    if (packA)
+                        PackA(depth, rows, blockA, aRow, packedA);
+                    Tiles(
+                        rows, columns, depth,
+                        packA ? packedA : blockA, aRow, aCol, packA,
+                        packB ? packedB : blockB, bRow, packB,
+                        c + i * cRow + j, cRow, accumulate || p > 0);
+                }
+            }
+        }
+    }
+
+    // Covers a block of C with tiles: panels of B outside, so that one stays in the first-level cache, rows of A inside.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tiles(int m, int n, int k, T* a, nint aRow, nint aCol, bool packedA, T* b, nint bRow, bool packedB, T* c, nint cRow, bool accumulate)
+    {
+        // m rows in strips of equal height, the first few one higher.
+        var strips = (m + S.MaxRows - 1) / S.MaxRows;
+        var (height, higher) = Math.DivRem(m, strips);
+        var panelStep = packedB ? (nint)k * TileColumns : TileColumns;
+        nint stripStep = 0;
+        if (packedA)
+        {
+            stripStep = (nint)k * PackedHeight;
+            aRow = 1;
+            aCol = PackedHeight;
+        }
+
+        if (packedB)
+            bRow = TileColumns;
+
+        delegate*<nint, T*, nint, nint, T*, nint, T*, nint, int, bool, void> tile = null, tall = null;
+        for (var j = 0; j < n; j += TileColumns, b += panelStep)
+        {
+            var columns = Math.Min(TileColumns, n - j);
+            var tail = columns > S.Width ? columns - S.Width : columns;
+            if (j == 0 || columns < TileColumns)
+            {
+                tile = GemmKernel<T, V, S>.Select(height, columns);
+                tall = higher == 0 ? tile : GemmKernel<T, V, S>.Select(height + 1, columns);
+            }
+
+            T* stripA = a, stripC = c + j;
+            for (var strip = 0; strip < strips; strip++)
+            {
+                var rows = strip < higher ? height + 1 : height;
+                (strip < higher ? tall : tile)(k, stripA, aRow, aCol, b, bRow, stripC, cRow, tail, accumulate);
+                stripA += packedA ? stripStep : rows * aRow;
+                stripC += rows * cRow;
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Stream(int m, int n, int k, T* a, nint aRow, nint aCol, T* b, nint bRow, T* c, nint cRow, bool accumulate)
+    {
+        var depth = k / 8 * 8;
+        for (var j = 0; depth > 0 && j < n; j += BlockN)
+        {
+            nint columns = Math.Min(BlockN, n - j) / S.Width * S.Width;
+            if (columns == 0)
+                break;
+            if (m == 1)
+                GemmKernel<T, V, S>.Stream<Rows1>(depth, columns, a, aRow, aCol, b + j, bRow, c + j, cRow, accumulate);
+            else if (m == 2)
+                GemmKernel<T, V, S>.Stream<Rows2>(depth, columns, a, aRow, aCol, b + j, bRow, c + j, cRow, accumulate);
+            else
+                GemmKernel<T, V, S>.Stream<Rows3>(depth, columns, a, aRow, aCol, b + j, bRow, c + j, cRow, accumulate);
+        }
+
+        var whole = depth > 0 ? n / S.Width * S.Width : 0;
+        if (whole > 0 && depth < k)
+            Tiles(m, whole, k - depth, a + depth * aCol, aRow, aCol, false, b + depth * bRow, bRow, false, c, cRow, true);
+        if (whole < n)
+            Tiles(m, n - whole, k, a, aRow, aCol, false, b + whole, bRow, false, c + whole, cRow, accumulate);
+    }
+
+    // Panels of TileColumns columns, each k rows of contiguous elements; what lies right of the last column is undefined.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackB(int k, int n, T* b, nint bRow, nint bCol, T* packed)
+    {
+        for (var j = 0; j < n; j += TileColumns, b += TileColumns * bCol, packed += (nint)k * TileColumns)
+        {
+            var columns = Math.Min(TileColumns, n - j);
+            if (bRow == 1)
+            {
+                PackTransposed(k, Math.Min(columns, S.Width), b, bCol, packed, TileColumns);
+                if (columns > S.Width)
+                    PackTransposed(k, columns - S.Width, b + S.Width * bCol, bCol, packed + S.Width, TileColumns);
+            }
+            else if (bCol == 1 && columns == TileColumns)
+            {
+                for (nint p = 0; p < k; p++)
+                {
+                    S.Store(packed + p * TileColumns, S.Load(b + p * bRow));
+                    S.Store(packed + p * TileColumns + S.Width, S.Load(b + p * bRow + S.Width));
+                }
+            }
+            else
+            {
+                for (nint p = 0; p < k; p++)
+                {
+                    for (nint column = 0; column < columns; column++)
+                        packed[p * TileColumns + column] = b[p * bRow + column * bCol];
+                }
+            }
+        }
+    }
+
+    // Strips of rows as Tiles cuts them, each k columns of PackedHeight elements.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackA(int k, int m, T* a, nint aRow, T* packed)
+    {
+        var strips = (m + S.MaxRows - 1) / S.MaxRows;
+        var (height, higher) = Math.DivRem(m, strips);
+        for (var strip = 0; strip < strips; strip++)
+        {
+            var rows = strip < higher ? height + 1 : height;
+            for (var i = 0; i < rows; i += S.Width)
+                PackTransposed(k, Math.Min(S.Width, rows - i), a + i * aRow, aRow, packed + i, PackedHeight);
+            a += rows * aRow;
+            packed += (nint)k * PackedHeight;
+        }
+    }
+
+    private static int PackedHeight => (S.MaxRows + S.Width - 1) / S.Width * S.Width;
+
+    private static nint PackedRows(int m) => (nint)((m + S.MaxRows - 1) / S.MaxRows) * PackedHeight;
+
+    // packed[p·step + i] = source[i·stride + p] for i < rows ≤ Width, p < k; the rest of each vector is undefined.
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackTransposed(int k, int rows, T* source, nint stride, T* packed, nint step)
+    {
+        // log2(Width) perfect shuffles transpose a square of Width vectors; they are taken two at a time.
+        var memory = stackalloc byte[(S.Width + 1) * S.Width * sizeof(T)];
+        var square = (T*)((nint)(memory + S.Width * sizeof(T) - 1) & -(nint)(S.Width * sizeof(T)));
+        for (; k >= S.Width; k -= S.Width, source += S.Width, packed += S.Width * step)
+        {
+            switch (S.Width)
+            {
+                case 2:
+                    Shuffle(source, stride, rows, packed, step);
+                    break;
+                case 4:
+                    ShuffleTwice(source, stride, rows, packed, step);
+                    break;
+                case 8:
+                    ShuffleTwice(source, stride, rows, square, S.Width);
+                    Shuffle(square, S.Width, S.Width, packed, step);
+                    break;
+                default:
+                    ShuffleTwice(source, stride, rows, square, S.Width);
+                    ShuffleTwice(square, S.Width, S.Width, packed, step);
+                    break;
+            }
+        }
+
+        for (nint i = 0; i < rows; i++)
+        {
+            for (nint p = 0; p < k; p++)
+                packed[p * step + i] = source[i * stride + p];
+        }
+    }
+
+    // Zips vector i with vector i + Width/2; the last of `rows` vectors stands for those that are missing.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Shuffle(T* from, nint fromStep, nint rows, T* to, nint toStep)
+    {
+        for (nint i = 0; i < S.Width / 2; i++, to += 2 * toStep)
+        {
+            var (low, high) = S.Zip(LoadRow(from, fromStep, i, rows), LoadRow(from, fromStep, i + S.Width / 2, rows));
+            S.Store(to, low);
+            S.Store(to + toStep, high);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void ShuffleTwice(T* from, nint fromStep, nint rows, T* to, nint toStep)
+    {
+        for (nint i = 0; i < S.Width / 4; i++, to += 4 * toStep)
+        {
+            var (a, b) = S.Zip(LoadRow(from, fromStep, i, rows), LoadRow(from, fromStep, i + S.Width / 2, rows));
+            var (c, d) = S.Zip(LoadRow(from, fromStep, i + S.Width / 4, rows), LoadRow(from, fromStep, i + 3 * S.Width / 4, rows));
+            var (first, second) = S.Zip(a, c);
+            var (third, fourth) = S.Zip(b, d);
+            S.Store(to, first);
+            S.Store(to + toStep, second);
+            S.Store(to + 2 * toStep, third);
+            S.Store(to + 3 * toStep, fourth);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V LoadRow(T* p, nint step, nint row, nint rows) => S.Load(p + Math.Min(row, rows - 1) * step);
+}

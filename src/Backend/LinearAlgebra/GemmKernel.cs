@@ -1,0 +1,302 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Dnn.Backend;
+
+/// <summary>The inner loops of the matrix product.</summary>
+/// <remarks>
+/// One text serves every element type, instruction set and tile shape: the type parameters are structs, so each combination is
+/// compiled on its own, with the row tests below decided by the compiler. Each element of C is
+/// <c>fma(a[k−1], b[k−1], … fma(a[0], b[0], c))</c> in this order whatever the tiling, so neither blocking nor threads change a bit.
+/// </remarks>
+internal static unsafe class GemmKernel<T, V, S>
+    where T : unmanaged
+    where V : struct
+    where S : struct, ISimd<T, V>
+{
+    // Rows of an unpacked B lie too far apart for the processor to foresee them.
+    private const int PrefetchedRows = 12;
+
+    /// <summary>Computes C (+)= A·B for a tile of sizeof(R) rows and the columns that <typeparamref name="E"/> says.</summary>
+    /// <param name="k">The length of the sums.</param>
+    /// <param name="a">The tile's rows of A.</param>
+    /// <param name="aRow">Elements from one row of A to the next.</param>
+    /// <param name="aCol">Elements from one column of A to the next.</param>
+    /// <param name="b">The tile's columns of B, contiguous in each row.</param>
+    /// <param name="bRow">Elements from one row of B to the next.</param>
+    /// <param name="c">The tile of C.</param>
+    /// <param name="cRow">Elements from one row of C to the next.</param>
+    /// <param name="tail">Elements in the last vector of a row.</param>
+    /// <param name="accumulate">Whether to start from C rather than from 0.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Tile<R, E>(nint k, T* a, nint aRow, nint aCol, T* b, nint bRow, T* c, nint cRow, int tail, bool accumulate)
+        where R : unmanaged
+        where E : unmanaged
+    {
+        var mask = typeof(E) == typeof(FullTile) ? default : S.Mask(tail);
+
+        V l0 = default, l1 = default, l2 = default, l3 = default, l4 = default, l5 = default, l6 = default, l7 = default, l8 = default, l9 = default, l10 = default, l11 = default, l12 = default, l13 = default;
+        V h0 = default, h1 = default, h2 = default, h3 = default, h4 = default, h5 = default, h6 = default, h7 = default, h8 = default, h9 = default, h10 = default, h11 = default, h12 = default, h13 = default;
+        if (accumulate)
+        {
+            LoadRow<E>(c, mask, tail, ref l0, ref h0);
+            if (sizeof(R) > 1) LoadRow<E>(c + cRow, mask, tail, ref l1, ref h1);
+            if (sizeof(R) > 2) LoadRow<E>(c + 2 * cRow, mask, tail, ref l2, ref h2);
+            if (sizeof(R) > 3) LoadRow<E>(c + 3 * cRow, mask, tail, ref l3, ref h3);
+            if (sizeof(R) > 4) LoadRow<E>(c + 4 * cRow, mask, tail, ref l4, ref h4);
+            if (sizeof(R) > 5) LoadRow<E>(c + 5 * cRow, mask, tail, ref l5, ref h5);
+            if (sizeof(R) > 6) LoadRow<E>(c + 6 * cRow, mask, tail, ref l6, ref h6);
+            if (sizeof(R) > 7) LoadRow<E>(c + 7 * cRow, mask, tail, ref l7, ref h7);
+            if (sizeof(R) > 8) LoadRow<E>(c + 8 * cRow, mask, tail, ref l8, ref h8);
+            if (sizeof(R) > 9) LoadRow<E>(c + 9 * cRow, mask, tail, ref l9, ref h9);
+            if (sizeof(R) > 10) LoadRow<E>(c + 10 * cRow, mask, tail, ref l10, ref h10);
+            if (sizeof(R) > 11) LoadRow<E>(c + 11 * cRow, mask, tail, ref l11, ref h11);
+            if (sizeof(R) > 12) LoadRow<E>(c + 12 * cRow, mask, tail, ref l12, ref h12);
+            if (sizeof(R) > 13) LoadRow<E>(c + 13 * cRow, mask, tail, ref l13, ref h13);
+        }
+
+        // Rows are reached as four bases, each plus 0, 1, 2 or 3 strides: few integer registers, no spills.
+        var stride4 = 4 * aRow;
+        var stride3 = 3 * aRow;
+        for (; k > 0; k--)
+        {
+            V low = default, high = default;
+            LoadRow<E>(b, mask, tail, ref low, ref high);
+            PrefetchRow<E>(b + PrefetchedRows * bRow);
+            b += bRow;
+            AddRow<E>(a, low, high, ref l0, ref h0);
+            if (sizeof(R) > 1) AddRow<E>(a + aRow, low, high, ref l1, ref h1);
+            if (sizeof(R) > 2) AddRow<E>(a + 2 * aRow, low, high, ref l2, ref h2);
+            if (sizeof(R) > 3) AddRow<E>(a + stride3, low, high, ref l3, ref h3);
+            var a4 = a + stride4;
+            if (sizeof(R) > 4) AddRow<E>(a4, low, high, ref l4, ref h4);
+            if (sizeof(R) > 5) AddRow<E>(a4 + aRow, low, high, ref l5, ref h5);
+            if (sizeof(R) > 6) AddRow<E>(a4 + 2 * aRow, low, high, ref l6, ref h6);
+            if (sizeof(R) > 7) AddRow<E>(a4 + stride3, low, high, ref l7, ref h7);
+            var a8 = a4 + stride4;
+            if (sizeof(R) > 8) AddRow<E>(a8, low, high, ref l8, ref h8);
+            if (sizeof(R) > 9) AddRow<E>(a8 + aRow, low, high, ref l9, ref h9);
+            if (sizeof(R) > 10) AddRow<E>(a8 + 2 * aRow, low, high, ref l10, ref h10);
+            if (sizeof(R) > 11) AddRow<E>(a8 + stride3, low, high, ref l11, ref h11);
+            var a12 = a8 + stride4;
+            if (sizeof(R) > 12) AddRow<E>(a12, low, high, ref l12, ref h12);
+            if (sizeof(R) > 13) AddRow<E>(a12 + aRow, low, high, ref l13, ref h13);
+            a += aCol;
+        }
+
+        StoreRow<E>(c, mask, tail, l0, h0);
+        if (sizeof(R) > 1) StoreRow<E>(c + cRow, mask, tail, l1, h1);
+        if (sizeof(R) > 2) StoreRow<E>(c + 2 * cRow, mask, tail, l2, h2);
+        if (sizeof(R) > 3) StoreRow<E>(c + 3 * cRow, mask, tail, l3, h3);
+        if (sizeof(R) > 4) StoreRow<E>(c + 4 * cRow, mask, tail, l4, h4);
+        if (sizeof(R) > 5) StoreRow<E>(c + 5 * cRow, mask, tail, l5, h5);
+        if (sizeof(R) > 6) StoreRow<E>(c + 6 * cRow, mask, tail, l6, h6);
+        if (sizeof(R) > 7) StoreRow<E>(c + 7 * cRow, mask, tail, l7, h7);
+        if (sizeof(R) > 8) StoreRow<E>(c + 8 * cRow, mask, tail, l8, h8);
+        if (sizeof(R) > 9) StoreRow<E>(c + 9 * cRow, mask, tail, l9, h9);
+        if (sizeof(R) > 10) StoreRow<E>(c + 10 * cRow, mask, tail, l10, h10);
+        if (sizeof(R) > 11) StoreRow<E>(c + 11 * cRow, mask, tail, l11, h11);
+        if (sizeof(R) > 12) StoreRow<E>(c + 12 * cRow, mask, tail, l12, h12);
+        if (sizeof(R) > 13) StoreRow<E>(c + 13 * cRow, mask, tail, l13, h13);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void LoadRow<E>(T* p, V mask, int tail, ref V low, ref V high)
+    {
+        if (typeof(E) != typeof(NarrowTile))
+        {
+            low = S.Load(p);
+            p += S.Width;
+        }
+
+        high = typeof(E) == typeof(FullTile) ? S.Load(p) : S.LoadFirst(p, mask, tail);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void PrefetchRow<E>(T* p)
+    {
+        S.Prefetch(p);
+        if (typeof(E) != typeof(NarrowTile) && S.Width * sizeof(T) == 64)
+            S.Prefetch(p + S.Width);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddRow<E>(T* a, V low, V high, ref V sumLow, ref V sumHigh)
+    {
+        var x = S.Broadcast(a);
+        if (typeof(E) != typeof(NarrowTile))
+            sumLow = S.MultiplyAdd(x, low, sumLow);
+        sumHigh = S.MultiplyAdd(x, high, sumHigh);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreRow<E>(T* p, V mask, int tail, V low, V high)
+    {
+        if (typeof(E) != typeof(NarrowTile))
+        {
+            S.Store(p, low);
+            p += S.Width;
+        }
+
+        if (typeof(E) == typeof(FullTile))
+            S.Store(p, high);
+        else
+            S.StoreFirst(p, mask, tail, high);
+    }
+
+    /// <summary>The <see cref="Tile"/> kernel for a number of rows and columns.</summary>
+    public static delegate*<nint, T*, nint, nint, T*, nint, T*, nint, int, bool, void> Select(int rows, int columns) =>
+        columns == 2 * S.Width ? Select<FullTile>(rows) : columns > S.Width ? Select<WideTile>(rows) : Select<NarrowTile>(rows);
+
+    private static delegate*<nint, T*, nint, nint, T*, nint, T*, nint, int, bool, void> Select<E>(int rows)
+        where E : unmanaged => rows switch
+        {
+            1 => &Tile<Rows1, E>,
+            2 => &Tile<Rows2, E>,
+            3 => &Tile<Rows3, E>,
+            4 => &Tile<Rows4, E>,
+            5 => &Tile<Rows5, E>,
+            6 => &Tile<Rows6, E>,
+            7 => &Tile<Rows7, E>,
+            8 => &Tile<Rows8, E>,
+            9 => &Tile<Rows9, E>,
+            10 => &Tile<Rows10, E>,
+            11 => &Tile<Rows11, E>,
+            12 => &Tile<Rows12, E>,
+            13 => &Tile<Rows13, E>,
+            _ => &Tile<Rows14, E>,
+        };
+
+    /// <summary>Computes C (+)= A·B for sizeof(R) ≤ 3 rows by streaming through whole rows of B, 8 at a time.</summary>
+    /// <remarks><paramref name="k"/> is a multiple of 8 and <paramref name="n"/> of the vector width.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Stream<R>(nint k, nint n, T* a, nint aRow, nint aCol, T* b, nint bRow, T* c, nint cRow, bool accumulate)
+        where R : unmanaged
+    {
+        for (; k > 0; k -= 8)
+        {
+            var x00 = S.Broadcast(a);
+            var x01 = S.Broadcast(a + aCol);
+            var x02 = S.Broadcast(a + 2 * aCol);
+            var x03 = S.Broadcast(a + 3 * aCol);
+            var x04 = S.Broadcast(a + 4 * aCol);
+            var x05 = S.Broadcast(a + 5 * aCol);
+            var x06 = S.Broadcast(a + 6 * aCol);
+            var x07 = S.Broadcast(a + 7 * aCol);
+            var x10 = sizeof(R) > 1 ? S.Broadcast(a + aRow) : default;
+            var x11 = sizeof(R) > 1 ? S.Broadcast(a + aRow + aCol) : default;
+            var x12 = sizeof(R) > 1 ? S.Broadcast(a + aRow + 2 * aCol) : default;
+            var x13 = sizeof(R) > 1 ? S.Broadcast(a + aRow + 3 * aCol) : default;
+            var x14 = sizeof(R) > 1 ? S.Broadcast(a + aRow + 4 * aCol) : default;
+            var x15 = sizeof(R) > 1 ? S.Broadcast(a + aRow + 5 * aCol) : default;
+            var x16 = sizeof(R) > 1 ? S.Broadcast(a + aRow + 6 * aCol) : default;
+            var x17 = sizeof(R) > 1 ? S.Broadcast(a + aRow + 7 * aCol) : default;
+            var x20 = sizeof(R) > 2 ? S.Broadcast(a + 2 * aRow) : default;
+            var x21 = sizeof(R) > 2 ? S.Broadcast(a + 2 * aRow + aCol) : default;
+            var x22 = sizeof(R) > 2 ? S.Broadcast(a + 2 * aRow + 2 * aCol) : default;
+            var x23 = sizeof(R) > 2 ? S.Broadcast(a + 2 * aRow + 3 * aCol) : default;
+            var x24 = sizeof(R) > 2 ? S.Broadcast(a + 2 * aRow + 4 * aCol) : default;
+            var x25 = sizeof(R) > 2 ? S.Broadcast(a + 2 * aRow + 5 * aCol) : default;
+            var x26 = sizeof(R) > 2 ? S.Broadcast(a + 2 * aRow + 6 * aCol) : default;
+            var x27 = sizeof(R) > 2 ? S.Broadcast(a + 2 * aRow + 7 * aCol) : default;
+
+            for (nint j = 0; j < n; j += S.Width)
+            {
+                T* q = c + j, p = b + j;
+                V s0 = default, s1 = default, s2 = default;
+                if (accumulate)
+                {
+                    s0 = S.Load(q);
+                    if (sizeof(R) > 1) s1 = S.Load(q + cRow);
+                    if (sizeof(R) > 2) s2 = S.Load(q + 2 * cRow);
+                }
+
+                AddStreams<R>(S.Load(p), x00, x10, x20, ref s0, ref s1, ref s2);
+                p += bRow;
+                AddStreams<R>(S.Load(p), x01, x11, x21, ref s0, ref s1, ref s2);
+                p += bRow;
+                AddStreams<R>(S.Load(p), x02, x12, x22, ref s0, ref s1, ref s2);
+                p += bRow;
+                AddStreams<R>(S.Load(p), x03, x13, x23, ref s0, ref s1, ref s2);
+                p += bRow;
+                AddStreams<R>(S.Load(p), x04, x14, x24, ref s0, ref s1, ref s2);
+                p += bRow;
+                AddStreams<R>(S.Load(p), x05, x15, x25, ref s0, ref s1, ref s2);
+                p += bRow;
+                AddStreams<R>(S.Load(p), x06, x16, x26, ref s0, ref s1, ref s2);
+                p += bRow;
+                AddStreams<R>(S.Load(p), x07, x17, x27, ref s0, ref s1, ref s2);
+
+                S.Store(q, s0);
+                if (sizeof(R) > 1) S.Store(q + cRow, s1);
+                if (sizeof(R) > 2) S.Store(q + 2 * cRow, s2);
+            }
+
+            accumulate = true;
+            a += 8 * aCol;
+            b += 8 * bRow;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddStreams<R>(V b, V x0, V x1, V x2, ref V s0, ref V s1, ref V s2)
+        where R : unmanaged
+    {
+        s0 = S.MultiplyAdd(x0, b, s0);
+        if (sizeof(R) > 1) s1 = S.MultiplyAdd(x1, b, s1);
+        if (sizeof(R) > 2) s2 = S.MultiplyAdd(x2, b, s2);
+    }
+}
+
+/// <summary>A tile two whole vectors wide.</summary>
+internal readonly struct FullTile;
+
+/// <summary>A tile two vectors wide, the second of them partly used.</summary>
+internal readonly struct WideTile;
+
+/// <summary>A tile of one vector, all or partly used.</summary>
+internal readonly struct NarrowTile;
+
+// A struct of n bytes says "n rows": the compiler sees sizeof as a constant.
+
+[StructLayout(LayoutKind.Sequential, Size = 1)]
+internal readonly struct Rows1;
+
+[StructLayout(LayoutKind.Sequential, Size = 2)]
+internal readonly struct Rows2;
+
+[StructLayout(LayoutKind.Sequential, Size = 3)]
+internal readonly struct Rows3;
+
+[StructLayout(LayoutKind.Sequential, Size = 4)]
+internal readonly struct Rows4;
+
+[StructLayout(LayoutKind.Sequential, Size = 5)]
+internal readonly struct Rows5;
+
+[StructLayout(LayoutKind.Sequential, Size = 6)]
+internal readonly struct Rows6;
+
+[StructLayout(LayoutKind.Sequential, Size = 7)]
+internal readonly struct Rows7;
+
+[StructLayout(LayoutKind.Sequential, Size = 8)]
+internal readonly struct Rows8;
+
+[StructLayout(LayoutKind.Sequential, Size = 9)]
+internal readonly struct Rows9;
+
+[StructLayout(LayoutKind.Sequential, Size = 10)]
+internal readonly struct Rows10;
+
+[StructLayout(LayoutKind.Sequential, Size = 11)]
+internal readonly struct Rows11;
+
+[StructLayout(LayoutKind.Sequential, Size = 12)]
+internal readonly struct Rows12;
+
+[StructLayout(LayoutKind.Sequential, Size = 13)]
+internal readonly struct Rows13;
+
+[StructLayout(LayoutKind.Sequential, Size = 14)]
+internal readonly struct Rows14;

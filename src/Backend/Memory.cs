@@ -1,0 +1,26 @@
+using System.Runtime.InteropServices;
+
+namespace Dnn.Backend;
+
+/// <summary>Native memory, 64-byte aligned and zeroed, that lives as long as this object.</summary>
+internal sealed unsafe class Memory
+{
+    public Memory(long bytes)
+    {
+        var size = (nuint)Math.Max(bytes, Arena.Alignment);
+        Pointer = (byte*)NativeMemory.AlignedAlloc(size, (nuint)Arena.Alignment);
+        NativeMemory.Clear(Pointer, size);
+        Bytes = bytes;
+        GC.AddMemoryPressure((long)size);
+    }
+
+    ~Memory()
+    {
+        NativeMemory.AlignedFree(Pointer);
+        GC.RemoveMemoryPressure(Math.Max(Bytes, Arena.Alignment));
+    }
+
+    public byte* Pointer { get; }
+
+    public long Bytes { get; }
+}
