@@ -336,33 +336,51 @@ internal sealed class Planner
     {
         var dot = (DotGeneral)graph.Node(id).Op;
         var (x, y) = (Resolve(graph.Args(id)[0]), Resolve(graph.Args(id)[1]));
+        var target = Target(id);
+        var (leftFree, rightFree) = (Free(x, dot.LeftBatch, dot.LeftContract), Free(y, dot.RightBatch, dot.RightContract));
+        if (target.Strides != Whole(target.Value, target.Dims).Strides && !ProductPlan.CanWrite(Rows(), Columns()))
+            target = Whole(target.Value, target.Dims);
+        if (target.IsContiguous)
+            valueOf[id] = target.Value;
+        else
+            views[id] = target;
         var plan = Plan();
         if (plan is null)
         {
-            x = Rearranged(x, [.. dot.LeftBatch, .. Free(x, dot.LeftBatch, dot.LeftContract), .. dot.LeftContract]);
+            x = Rearranged(x, [.. dot.LeftBatch, .. leftFree, .. dot.LeftContract]);
             plan = Plan();
         }
 
         if (plan is null)
         {
-            y = Rearranged(y, [.. dot.RightBatch, .. Free(y, dot.RightBatch, dot.RightContract), .. dot.RightContract]);
+            y = Rearranged(y, [.. dot.RightBatch, .. dot.RightContract, .. rightFree]);
             plan = Plan();
         }
 
-        Add(new ProductInstruction(id, graph.Type(id), plan!, At(x), At(y), new Operand(NewValue(id))));
+        Add(new ProductInstruction(id, graph.Type(id), plan!, At(x), At(y), new Operand(target.Value)));
 
         int[] Free(View view, ValueList<int> batch, ValueList<int> contract) => DotGeneral.Free(view.Dims.Length, batch, contract);
 
+        IEnumerable<ProductAxis> Rows() => leftFree.Select((a, i) => new ProductAxis(x.Dims[a], x.Strides[a], 0, target.Strides[dot.LeftBatch.Count + i]));
+
+        IEnumerable<ProductAxis> Columns() => rightFree.Select((a, i) => new ProductAxis(y.Dims[a], 0, y.Strides[a], target.Strides[dot.LeftBatch.Count + leftFree.Length + i]));
+
         ProductPlan? Plan()
         {
-            var target = Whole(-1, graph.Dims(id)).Strides;
-            var (leftFree, rightFree) = (Free(x, dot.LeftBatch, dot.LeftContract), Free(y, dot.RightBatch, dot.RightContract));
-            var batch = dot.LeftBatch.Select((a, i) => new ProductAxis(x.Dims[a], x.Strides[a], y.Strides[dot.RightBatch[i]], target[i]));
-            var rows = leftFree.Select((a, i) => new ProductAxis(x.Dims[a], x.Strides[a], 0, target[dot.LeftBatch.Count + i]));
-            var columns = rightFree.Select((a, i) => new ProductAxis(y.Dims[a], 0, y.Strides[a], target[dot.LeftBatch.Count + leftFree.Length + i]));
+            var batch = dot.LeftBatch.Select((a, i) => new ProductAxis(x.Dims[a], x.Strides[a], y.Strides[dot.RightBatch[i]], target.Strides[i]));
             var sums = dot.LeftContract.Select((a, i) => new ProductAxis(x.Dims[a], x.Strides[a], y.Strides[dot.RightContract[i]], 0));
-            return ProductPlan.TryMake(batch, rows, columns, [.. sums]);
+            return ProductPlan.TryMake(batch, Rows(), Columns(), [.. sums]);
         }
+    }
+
+    /// <summary>Memory for a product: in the order of axes that its only use, a transposition, wants.</summary>
+    private View Target(int id)
+    {
+        var dims = graph.Dims(id);
+        var value = NewValue(graph.Type(id), Strides.Count(dims));
+        if (fusion.IsRoot(id) || graph.ConsumersOf(id) is not [var only] || graph.Node(only).Op is not Transpose transpose)
+            return Whole(value, dims);
+        return Whole(value, graph.Dims(only)).Permute([.. transpose.Inverse], dims);
     }
 
     /// <summary>A copy with the axes side by side in another order; the view's own order of axes stays.</summary>

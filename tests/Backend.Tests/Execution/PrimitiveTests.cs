@@ -189,6 +189,21 @@ public class PrimitiveTests
     }
 
     [Fact]
+    public void Products_are_written_in_the_order_that_a_transposition_wants()
+    {
+        var (q, v) = (Var("q", 2, 3, 7, 5), Var("v", 2, 3, 5, 4));
+        foreach (int[] order in new int[][] { [0, 2, 1, 3], [0, 1, 3, 2], [3, 0, 1, 2], [2, 3, 0, 1], [1, 0, 2, 3], [3, 2, 1, 0] })
+        {
+            CheckProducts((a, b) => a.MatMul(b).Transpose(order), q, v);
+            CheckProducts((a, b) => a.MatMul(b).Transpose(order).Reshape(new Shape(2 * 3 * 7 * 4)) + 1, q, v);
+        }
+
+        var attention = q.MatMul(v).Transpose(0, 2, 1, 3).Reshape(new Shape(14, 12)).MatMul(Var("w", 12, 6));
+        var program = new Program([.. values.Keys.Select((k, i) => new Named($"{i}", k))], [], [new Named("y", attention)], []);
+        Assert.Equal(2, Plan.Compile(program, new Dictionary<string, long>()).KernelCount);
+    }
+
+    [Fact]
     public void Indexing()
     {
         foreach (var n in new[] { 1, 3, 17 })
