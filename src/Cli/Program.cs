@@ -1,1 +1,1 @@
-return 0;
+return Dnn.Cli.Cli.Main(args);
