@@ -125,6 +125,277 @@ public static class DiagnosticCodes
         + "require assert return` stand in the block of a layer, model or test. `let` may stand in both.",
         "param w: [3] = 0", "layer f(x: [3]) {\n  param w: [3] = 0\n  return x * w\n}");
 
+    // ---- 0100–0199: names ------------------------------------------------------------------------------------------------
+
+    public static readonly DiagnosticDescriptor UnknownName = Error("DNN0100", "name that nothing declares",
+        "A name is declared by a statement before it, by the layer or model around it, at the top level of the file, or by the language.",
+        "layer f(x: [B, D]) {\n  return rleu(x)\n}",
+        "layer f(x: [B, D]) {\n  return relu(x)\n}");
+
+    public static readonly DiagnosticDescriptor NotYet = Error("DNN0101", "part of the language that this version lacks",
+        "The language has it, and this version of the program does not yet. `dnn explain NAME` shows what there is.",
+        "model M {\n  input x: [B, 8]\n  output y = x |> conv1d(4, 3)\n}",
+        "model M {\n  input x: [B, 8]\n  output y = x |> dense(4)\n}");
+
+    public static readonly DiagnosticDescriptor DuplicateName = Error("DNN0102", "name that is declared twice",
+        "At the top level, among the parameters of one list, and for inputs, targets, parameters and buffers a name stands for one thing. A `let` may shadow.",
+        "let a = 1\nlet a = 2",
+        "let a = 1\nlet b = 2");
+
+    public static readonly DiagnosticDescriptor UnknownArgument = Error("DNN0103", "argument that the callee does not take",
+        "The name before `=` must be one of the parameters.",
+        "layer f(x: [B, D]) {\n  return softmax(x, axes = 0)\n}",
+        "layer f(x: [B, D]) {\n  return softmax(x, axis = 0)\n}");
+
+    public static readonly DiagnosticDescriptor MissingArgument = Error("DNN0104", "argument that is missing",
+        "A parameter without a default must be given.",
+        "model M {\n  input x: [B, 2]\n  output y = x |> dense()\n}",
+        "model M {\n  input x: [B, 2]\n  output y = x |> dense(4)\n}");
+
+    public static readonly DiagnosticDescriptor TooManyArguments = Error("DNN0105", "more arguments than parameters",
+        "The callee takes fewer arguments. What a pipe brings counts as the first.",
+        "layer f(x: [B, D]) {\n  return x |> relu(x)\n}",
+        "layer f(x: [B, D]) {\n  return x |> maximum(0)\n}");
+
+    public static readonly DiagnosticDescriptor DuplicateArgument = Error("DNN0106", "argument that is given twice",
+        "A parameter takes one value, by position, by name or through a pipe.",
+        "layer f(x: [B, D]) {\n  return softmax(x, 1, axis = 1)\n}",
+        "layer f(x: [B, D]) {\n  return softmax(x, axis = 1)\n}");
+
+    public static readonly DiagnosticDescriptor PositionalAfterNamed = Error("DNN0107", "argument without a name after one with a name",
+        "Positions count from the first argument; after a name the position says nothing any more.",
+        "layer f(x: [B, D]) {\n  return softmax(x = x, 1)\n}",
+        "layer f(x: [B, D]) {\n  return softmax(x, 1)\n}");
+
+    public static readonly DiagnosticDescriptor NotCallable = Error("DNN0108", "call of something that is no layer and no function",
+        "Layers and functions are called, and stand to the right of `|>`. A number, a tensor or a string is neither.",
+        "layer f(x: [B, D]) {\n  return x(2)\n}",
+        "layer f(x: [B, D]) {\n  return x * 2\n}");
+
+    public static readonly DiagnosticDescriptor WrongKind = Error("DNN0109", "name of the wrong kind",
+        "A model, a data set and a size are different things; each has its place.",
+        "layer f(x: [B]) {\n  return M\n}\nmodel M {\n  input x: [B, 2]\n  output y = x\n}",
+        "layer f(x: [B]) {\n  return x\n}\nmodel M {\n  input x: [B, 2]\n  output y = x\n}");
+
+    public static readonly DiagnosticDescriptor LayerNeedsParentheses = Error("DNN0110", "layer or function without its arguments",
+        "A layer with hyperparameters is made by a call, even if all have defaults: `layer_norm()`. A bare name is a layer only where its first parameter is a tensor and the others have defaults.",
+        "layer f(x: [B, D]) {\n  return x |> layer_norm\n}",
+        "layer f(x: [B, D]) {\n  return x |> layer_norm()\n}");
+
+    public static readonly DiagnosticDescriptor StatementNotHere = Error("DNN0111", "statement that has no place in this block",
+        "`input target output loss metric` stand in models, `return` in layers and lambdas, `assert` in tests, `param buffer update` in layers and models.",
+        "layer f(x: [B]) {\n  output y = x\n  return x\n}",
+        "layer f(x: [B]) {\n  let y = x\n  return y\n}");
+
+    public static readonly DiagnosticDescriptor MissingReturn = Error("DNN0112", "layer that returns nothing",
+        "The last statement of a layer, and of a lambda with braces, is `return expr`.",
+        "layer f(x: [B]) {\n  let y = 2 * x\n}",
+        "layer f(x: [B]) {\n  return 2 * x\n}");
+
+    public static readonly DiagnosticDescriptor AfterReturn = Error("DNN0113", "statement after `return`",
+        "`return` is the last statement.",
+        "layer f(x: [B]) {\n  return x\n  let y = x\n}",
+        "layer f(x: [B]) {\n  let y = x\n  return y\n}");
+
+    public static readonly DiagnosticDescriptor DuplicateInstance = Error("DNN0114", "two instances under one name",
+        "Parameters are saved by path, and the path of an instance is the name that `let` gives it. Two instances of one name in one body would share it.",
+        "model M {\n  input x: [B, 2]\n  let fc = dense(4)\n  let h = x |> fc\n  let fc = dense(2)\n  output y = h |> fc\n}",
+        "model M {\n  input x: [B, 2]\n  let fc1 = dense(4)\n  let h = x |> fc1\n  let fc2 = dense(2)\n  output y = h |> fc2\n}");
+
+    public static readonly DiagnosticDescriptor UnknownField = Error("DNN0115", "field that is not there",
+        "The fields of a layer are its parameters and the layers in it, from its first application on.",
+        "model M {\n  input x: [B, 2]\n  let fc = dense(1)\n  let y = fc(x)\n  output g = grad(sum(y), fc.wieght)\n}",
+        "model M {\n  input x: [B, 2]\n  let fc = dense(1)\n  let y = fc(x)\n  output g = grad(sum(y), fc.weight)\n}");
+
+    public static readonly DiagnosticDescriptor UnknownOption = Error("DNN0116", "option that is not known",
+        "Parameters, data blocks and train blocks have options of their own, and each has its place.",
+        "layer f(x: [B, 2]) {\n  param w: [2] = 0, frosen\n  return x * w\n}",
+        "layer f(x: [B, 2]) {\n  param w: [2] = 0, frozen\n  return x * w\n}");
+
+    public static readonly DiagnosticDescriptor UnknownWord = Error("DNN0117", "word that the enumeration does not have",
+        "An argument of enumerated type takes one of some words.",
+        "layer f(x: [B, D]) {\n  return gelu(x, approximate = tan)\n}",
+        "layer f(x: [B, D]) {\n  return gelu(x, approximate = tanh)\n}");
+
+    public static readonly DiagnosticDescriptor NotABuffer = Error("DNN0118", "update of what is no buffer",
+        "`update` gives the next value of a `buffer`. Parameters are changed by the optimizer.",
+        "layer f(x: [B, 2]) {\n  param m: [2] = 0\n  update m = mean(x, axis = 0)\n  return x - m\n}",
+        "layer f(x: [B, 2]) {\n  buffer m: [2] = 0\n  update m = mean(x, axis = 0)\n  return x - m\n}");
+
+    public static readonly DiagnosticDescriptor GradientTarget = Error("DNN0119", "derivative with respect to what has no name",
+        "A derivative is taken with respect to a name, a field, an index, or a tuple or list of those. The node named is cut: it is treated as a variable.",
+        "layer f(x: [2]) {\n  return grad(sum(x * x), 2 * x)\n}",
+        "layer f(x: [2]) {\n  return grad(sum(x * x), x)\n}");
+
+    public static readonly DiagnosticDescriptor ConstructedOutside = Error("DNN0120", "layer constructed at the top level",
+        "Parameters belong to a model. What is constructed at the top level would belong to none, or to all.",
+        "let shared = dense(8)",
+        "hyper shared: layer = dense(8)");
+
+    public static readonly DiagnosticDescriptor UnknownOverride = Error("DNN0121", "--set of a name that nothing has",
+        "`--set name=value` gives a value to a hyperparameter of the file or model, or to an option of the train block: `--set train.batch=32`.",
+        "hyper depth: int = 2\n// dnn check --set dept=3",
+        "hyper depth: int = 2\n// dnn check --set depth=3");
+
+    public static readonly DiagnosticDescriptor Circular = Error("DNN0122", "value that is defined by itself",
+        "Values of the top level may be used before they are declared, but not in a circle.",
+        "let a = b + 1\nlet b = a - 1",
+        "let a = 2\nlet b = a - 1");
+
+    // ---- 0300–0399: types and shapes -------------------------------------------------------------------------------------
+
+    public static readonly DiagnosticDescriptor TypeMismatch = Error("DNN0300", "value of another type",
+        "A static value has a type, and what takes it says which.",
+        "hyper depth: int = \"two\"",
+        "hyper depth: int = 2");
+
+    public static readonly DiagnosticDescriptor ShapeMismatch = Error("DNN0301", "shapes that do not fit",
+        "The sizes of two axes that meet must be equal, or one of them 1 where broadcasting applies. The other places shown are where each size came from.",
+        "model M {\n  input x: [B, 3]\n  param w: [4, 2] = normal()\n  output y = x @ w\n}",
+        "model M {\n  input x: [B, 4]\n  param w: [4, 2] = normal()\n  output y = x @ w\n}");
+
+    public static readonly DiagnosticDescriptor DeclaredShape = Error("DNN0302", "tensor of another shape than declared",
+        "A layer's tensors, its result and a `let` with a type say which shapes they have; names bind sizes, and a name that stands twice asks for equal sizes.",
+        "layer f(x: [B, 4]) {\n  return x\n}\nmodel M {\n  input x: [B, 3]\n  output y = f(x)\n}",
+        "layer f(x: [B, 4]) {\n  return x\n}\nmodel M {\n  input x: [B, 4]\n  output y = f(x)\n}");
+
+    public static readonly DiagnosticDescriptor ElementType = Error("DNN0303", "tensor of another element type",
+        "Floats, whole numbers and truth values are different element types. `cast(x, int)` and `cast(x, float)` convert.",
+        "model M {\n  input words: [B, 8]\n  output y = words |> embedding(100, 4)\n  output z = take(words, words)\n}",
+        "model M {\n  input words: int[B, 8]\n  output y = words |> embedding(100, 4)\n}");
+
+    public static readonly DiagnosticDescriptor NotStatic = Error("DNN0304", "value that is not known while the model is put together",
+        "Conditions of `if`, ends of ranges, hyperparameters and sizes of parameters are known before anything runs. `where(c, a, b)` chooses by element while the model runs.",
+        "layer f(x: [B]) {\n  return if sum(x) > 0 then x else -x\n}\nmodel M {\n  input x: [B]\n  output y = f(x)\n}",
+        "layer f(x: [B]) {\n  return where(sum(x) > 0, x, -x)\n}\nmodel M {\n  input x: [B]\n  output y = f(x)\n}");
+
+    public static readonly DiagnosticDescriptor NotWhole = Error("DNN0305", "fraction where a whole number is needed",
+        "`/` gives a float, which counts as an int only if it is whole. `floor_div`, `ceil_div` and `round` give whole numbers.",
+        "hyper width: int = 7 / 2",
+        "hyper width: int = floor_div(7, 2)");
+
+    public static readonly DiagnosticDescriptor OutOfRange = Error("DNN0306", "number out of its range",
+        "The value must lie in the range that is declared; both ends are included.",
+        "hyper drop: float = 1.5 in 0.0..1.0",
+        "hyper drop: float = 0.5 in 0.0..1.0");
+
+    public static readonly DiagnosticDescriptor IndexOutOfRange = Error("DNN0307", "index that is out of range",
+        "Indices count from 0; negative ones count from the end. Slices clamp, single indices do not.",
+        "model M {\n  input x: [B, 3]\n  output y = x[:, 3]\n}",
+        "model M {\n  input x: [B, 3]\n  output y = x[:, 2]\n}");
+
+    public static readonly DiagnosticDescriptor RequireFailed = Error("DNN0308", "requirement that does not hold",
+        "`require` states what a layer or model needs of its hyperparameters and sizes.",
+        "layer f(heads: int)(x: [B, D]) {\n  require D % heads == 0, \"heads must divide the size\"\n  return x\n}\nmodel M {\n  input x: [B, 6]\n  output y = x |> f(4)\n}",
+        "layer f(heads: int)(x: [B, D]) {\n  require D % heads == 0, \"heads must divide the size\"\n  return x\n}\nmodel M {\n  input x: [B, 6]\n  output y = x |> f(3)\n}");
+
+    public static readonly DiagnosticDescriptor LayerArithmetic = Error("DNN0309", "operator on a layer",
+        "Operators are for tensors and numbers. `|>` binds more loosely than they do, so an application needs parentheses to be an operand.",
+        "layer f(x: [B, D]) {\n  return x |> relu + x\n}",
+        "layer f(x: [B, D]) {\n  return (x |> relu) + x\n}");
+
+    public static readonly DiagnosticDescriptor NoGradientPath = Error("DNN0310", "gradient of something that does not depend on it",
+        "There is no differentiable way from one to the other; the message says where it stops. With `unused = zeros` the result is zeros.",
+        "model M {\n  input x: [B, 2]\n  output g = grad(sum(round(x)), x)\n}",
+        "model M {\n  input x: [B, 2]\n  output g = grad(sum(x * x), x)\n}");
+
+    public static readonly DiagnosticDescriptor NotScalar = Error("DNN0311", "tensor where one number is needed",
+        "A loss, a metric and what `grad` differentiates are scalars. Take a mean or a sum.",
+        "model M {\n  input x: [B, 2]\n  loss x * x\n}",
+        "model M {\n  input x: [B, 2]\n  loss mean(x * x)\n}");
+
+    public static readonly DiagnosticDescriptor TooLarge = Error("DNN0312", "number, loop or tensor that is too large",
+        "Sizes reach to 2³¹ − 1, static whole numbers to 2⁶³ − 1, and a model is put together in at most ten million turns of loops and applications.",
+        "model M {\n  input x: [B, 2]\n  output y = x |> repeat(1000000000, relu)\n}",
+        "model M {\n  input x: [B, 2]\n  output y = x |> repeat(100, relu)\n}");
+
+    public static readonly DiagnosticDescriptor EndlessApplication = Error("DNN0313", "layers applied inside of each other without end",
+        "A layer that applies itself needs a static condition that ends it. `repeat` and `for` are the usual way to depth.",
+        "layer f(x: [B]) {\n  return f(x) + 1\n}\nmodel M {\n  input x: [B]\n  output y = f(x)\n}",
+        "layer f(x: [B]) {\n  return x + 1\n}\nmodel M {\n  input x: [B]\n  output y = x |> repeat(3, f)\n}");
+
+    public static readonly DiagnosticDescriptor Unit = Error("DNN0314", "unit that does not belong",
+        "Counts of steps and of epochs may carry their unit, which must be the one that is counted there.",
+        "let rate = warmup_cosine(0.1, warmup = 5 epochs)",
+        "let rate = warmup_cosine(0.1, warmup = 500 steps)");
+
+    public static readonly DiagnosticDescriptor PatternMismatch = Error("DNN0315", "pattern with another number of parts",
+        "A pattern takes a tuple or list of its own length apart.",
+        "let (a, b) = (1, 2, 3)",
+        "let (a, b, c) = (1, 2, 3)");
+
+    public static readonly DiagnosticDescriptor RepeatedSize = Error("DNN0316", "broadcast of a size with itself",
+        "A tensor [B, 1] with one of [B] would give [B, B]: every row with every row. That is hardly ever meant.",
+        "model M {\n  input x: [B, 1]\n  target y: [B]\n  metric error = mean(x - y)\n}",
+        "model M {\n  input x: [B, 1]\n  target y: [B]\n  metric error = mean(squeeze(x, -1) - y)\n}");
+
+    public static readonly DiagnosticDescriptor EvaluationOnly = Error("DNN0317", "parameter that exists in evaluation only",
+        "Training and evaluation are two graphs over the same parameters. What training lacks is never trained.",
+        "model M {\n  input x: [B, 2]\n  output y = if training then x else x |> dense(2)\n}",
+        "model M {\n  input x: [B, 2]\n  let fc = dense(2)\n  output y = if training then fc(x) else 2 * fc(x)\n}");
+
+    public static readonly DiagnosticDescriptor DivisionByZero = Error("DNN0318", "division by zero",
+        "A static division by zero is an error; infinity is written `inf`.",
+        "let a = 1 / 0",
+        "let a = inf");
+
+    public static readonly DiagnosticDescriptor NotDivisible = Error("DNN0319", "size that does not divide",
+        "A quotient in a shape asks that the division is exact.",
+        "layer f(heads: int)(x: [B, D]) -> [B, D/heads] {\n  return x[:, :floor_div(D, heads)]\n}\nmodel M {\n  input x: [B, 6]\n  output y = x |> f(4)\n}",
+        "layer f(heads: int)(x: [B, D]) -> [B, D/heads] {\n  return x[:, :floor_div(D, heads)]\n}\nmodel M {\n  input x: [B, 6]\n  output y = x |> f(3)\n}");
+
+    public static readonly DiagnosticDescriptor UnboundSize = Error("DNN0320", "size that has no value",
+        "A name in a type is bound by a tensor that has it. What no tensor binds has no value.",
+        "layer f(x: [...]) -> [N] {\n  return zeros([N])\n}\nmodel M {\n  input x: [B]\n  output y = f(x)\n}",
+        "layer f(x: [N]) -> [N] {\n  return zeros([N])\n}\nmodel M {\n  input x: [B]\n  output y = f(x)\n}");
+
+    public static readonly DiagnosticDescriptor InvalidArgument = Error("DNN0321", "argument that a layer cannot take",
+        "The value of a hyperparameter is outside of what the layer is defined for.",
+        "model M {\n  input x: [B, 2]\n  output y = x |> dropout(1.5)\n}",
+        "model M {\n  input x: [B, 2]\n  output y = x |> dropout(0.5)\n}");
+
+    public static readonly DiagnosticDescriptor InvalidGraph = Error("DNN0322", "graph that cannot be built",
+        "The operation cannot be applied as asked; the message says why.",
+        "model M {\n  input x: [B, 2]\n  loss mean(x) as step\n}",
+        "model M {\n  input x: [B, 2]\n  loss mean(x) as distance\n}");
+
+    public static readonly DiagnosticDescriptor OutputNeedsTarget = Error("DNN0323", "output that depends on a target",
+        "Outputs are what inference returns, and targets are absent then.",
+        "model M {\n  input x: [B, 2]\n  target y: [B, 2]\n  output error = x - y\n}",
+        "model M {\n  input x: [B, 2]\n  target y: [B, 2]\n  metric error = mean(x - y)\n}");
+
+    public static readonly DiagnosticDescriptor AssertionFailed = Error("DNN0330", "assertion that does not hold",
+        "`dnn test` computes in f64 and shows both sides.",
+        "test \"sum\" {\n  assert 1 + 1 == 3\n}",
+        "test \"sum\" {\n  assert 1 + 1 == 2\n}");
+
+    // ---- 0500–0599: data and training ------------------------------------------------------------------------------------
+
+    public static readonly DiagnosticDescriptor InvalidData = Error("DNN0500", "data that cannot be used",
+        "The file, the source's arguments or the lines of the data block do not go together; the message says which.",
+        "data d = two_moons(samples = 10) {\n  split train = 9, validation = 9\n}",
+        "data d = two_moons(samples = 10) {\n  split train = 8, validation = 2\n}");
+
+    public static readonly DiagnosticDescriptor MissingColumn = Error("DNN0501", "input without a column",
+        "Columns meet inputs and targets by name. `rename new = old` gives a column another name.",
+        "data d = two_moons()\nmodel M {\n  input points: [B, 2]\n  target y: [B, 1]\n  loss bce_with_logits(points |> dense(1), y)\n}\ntrain M() on d {\n  optimizer sgd(0.1)\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  loss bce_with_logits(x |> dense(1), y)\n}\ntrain M() on d {\n  optimizer sgd(0.1)\n}");
+
+    public static readonly DiagnosticDescriptor ColumnType = Error("DNN0502", "column of another type or shape",
+        "What a column holds must be what the input or target declares, without the dimension of the rows.",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 3]\n  target y: [B, 1]\n  loss bce_with_logits(x |> dense(1), y)\n}\ntrain M() on d {\n  optimizer sgd(0.1)\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  loss bce_with_logits(x |> dense(1), y)\n}\ntrain M() on d {\n  optimizer sgd(0.1)\n}");
+
+    public static readonly DiagnosticDescriptor MissingOptimizer = Error("DNN0503", "training without an optimizer",
+        "A train block says how gradients move parameters: `optimizer adam(lr = 0.001)`.",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  loss bce_with_logits(x |> dense(1), y)\n}\ntrain M() on d {\n  batch 32\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  loss bce_with_logits(x |> dense(1), y)\n}\ntrain M() on d {\n  optimizer adam()\n  batch 32\n}");
+
+    public static readonly DiagnosticDescriptor MissingLoss = Error("DNN0504", "training without a loss",
+        "Training minimizes the sum of a model's losses.",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  output y = x |> dense(1)\n}\ntrain M() on d {\n  optimizer adam()\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  loss bce_with_logits(x |> dense(1), y)\n}\ntrain M() on d {\n  optimizer adam()\n}");
+
     /// <summary>The whole table, in order of the code.</summary>
     public static ImmutableArray<DiagnosticDescriptor> All { get; } = [.. _rows.OrderBy(r => r.Code, StringComparer.Ordinal)];
 

@@ -92,6 +92,8 @@ public sealed class ModelBuilder
     private readonly List<Named> losses = [];
     private readonly List<Named> metrics = [];
     private readonly List<Parameter> parameters = [];
+    private readonly Dictionary<string, Parameter> parametersByPath = [];
+    private readonly HashSet<string> places = [];
     private readonly Dictionary<string, (Expr Variable, Initializer Initializer, Expr? Next)> buffers = [];
     private readonly List<string> bufferOrder = [];
     private readonly List<Scope> scopes = [];
@@ -191,11 +193,29 @@ public sealed class ModelBuilder
         instances[layer] = new Instance(parent.Child(segment));
     }
 
+    /// <summary>Gives an instance its place by its whole path, whatever body is being evaluated.</summary>
+    /// <exception cref="GraphException">Another instance has the same path.</exception>
+    public void PlaceAt(Layer layer, string path)
+    {
+        if (!places.Add(path))
+            throw new GraphException($"two instances are named {path}; give one another name");
+        instances[layer] = new Instance(path);
+    }
+
+    /// <summary>Makes a layer another view of an instance that has its place: they share parameters.</summary>
+    public void PlaceLike(Layer layer, Layer instance) => instances[layer] = instances[instance];
+
     /// <summary>Whether an instance has its place.</summary>
     public bool IsPlaced(Layer layer) => instances.ContainsKey(layer);
 
     /// <summary>The path of an instance that has its place.</summary>
     public string PathOf(Layer layer) => instances[layer].Path;
+
+    /// <summary>The parameter of a path, if there is one yet.</summary>
+    public Parameter? FindParameter(string path) => parametersByPath.GetValueOrDefault(path);
+
+    /// <summary>Gives what was built the present <see cref="Location"/> and application as its origin.</summary>
+    public void Record(Expr value) => provenance.Record(value, Location, frames.Peek().Scope);
 
     /// <summary>The parameters declared under a path, such as those of an instance.</summary>
     public IEnumerable<Parameter> ParametersUnder(string path) =>
@@ -272,10 +292,13 @@ public sealed class ModelBuilder
         if (!instance.Segments.Add(name))
             throw new GraphException($"two things are named {instance.Child(name)}; give one another name");
         var path = instance.Child(name);
+        if (parametersByPath.ContainsKey(path))
+            throw new GraphException($"two parameters are named {path}; give one another name");
         var parameter = new Parameter(path, Expr.Make(new Variable(new Symbol(path), type)), initializer, options, Location);
         initializer.Check(type.Shape, path);
         instance.Parameters[name] = parameter;
         parameters.Add(parameter);
+        parametersByPath[path] = parameter;
         return parameter.Variable;
     }
 

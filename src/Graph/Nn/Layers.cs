@@ -85,9 +85,12 @@ public static class Layers
     /// <summary>x + f(x) (He et al. 2016).</summary>
     /// <param name="f">The branch; its result has the shape of x.</param>
     /// <param name="zero">Starts the branch at zero by a learned scale, so that the block begins as the identity (Bachlechner et al. 2020).</param>
-    public static Layer Residual(Layer f, bool zero = false) => new("residual", (context, x) =>
+    public static Layer Residual(Layer f, bool zero = false) => Residual(f.Apply, zero);
+
+    /// <inheritdoc cref="Residual(Layer, bool)"/>
+    public static Layer Residual(Func<Expr, Expr> f, bool zero = false) => new("residual", (context, x) =>
     {
-        var branch = f.Apply(x);
+        var branch = f(x);
         if (!branch.Shape.Equals(x.Shape))
             throw new ShapeException($"residual: the branch turns {x.Shape} into {branch.Shape}, and only the same shape can be added", x.Shape, branch.Shape);
         return x + (zero ? branch * context.Parameter("scale", Shape.Scalar, Initializers.Zeros) : branch);

@@ -1,0 +1,174 @@
+using System.Collections.Immutable;
+using Dnn.Graph;
+
+namespace Dnn.Dsl;
+
+public static partial class Catalog
+{
+    private static IEnumerable<CatalogEntry> Functions()
+    {
+        const string Weighted = ", weight = none, reduction: mean|sum|none = mean";
+        static CatalogEntry Loss(string name, string signature, string equation, string shapes, string use, Func<Args, Expr> make) =>
+            Row(CatalogKind.Loss, name, signature, equation, shapes, use, make);
+        return
+        [
+            Elementwise("relu", "max(x, 0)", "relu'(0) = 0.", x => x.Relu()),
+            Function("leaky_relu", "x, slope: float = 0.01", "x for x > 0, slope · x elsewhere", "[...] → [...]", "Units cannot die (Maas et al. 2013).", a => a.Tensor("x").LeakyRelu(a.Float("slope"))),
+            Elementwise("sigmoid", "1 / (1 + e^(−x))", "A probability from a logit; with a loss, keep the logit and use bce_with_logits.", x => x.Sigmoid()),
+            Elementwise("tanh", "tanh x", "", x => x.Tanh()),
+            Function("softmax", "x, axis: int = -1", "e^xᵢ / Σ e^xⱼ along the axis", "[...] → [...]", "Shifted by the maximum, so that nothing overflows; with a loss, keep the logits and use cross_entropy.", a => a.Tensor("x").Softmax(a.Int("axis"))),
+            Function("log_softmax", "x, axis: int = -1", "xᵢ − log Σ e^xⱼ along the axis", "[...] → [...]", "", a => a.Tensor("x").LogSoftmax(a.Int("axis"))),
+            Function("swish", "x, beta: float = 1", "x · σ(βx)", "[...] → [...]", "Smooth, slightly better than ReLU in deep nets (Ramachandran et al. 2017).", a => a.Tensor("x").Swish(a.Float("beta"))),
+            Function("silu", "x, beta: float = 1", "x · σ(βx)", "[...] → [...]", "Another name of swish.", a => a.Tensor("x").Swish(a.Float("beta"))),
+            Function("gelu", "x, approximate: none|tanh = none", "x · Φ(x)", "[...] → [...]", "The activation of Transformers (Hendrycks and Gimpel 2016); `tanh` is the approximation of BERT and GPT.", a => a.Text("approximate") == "tanh" ? a.Tensor("x").GeluTanh() : a.Tensor("x").Gelu()),
+            Elementwise("softplus", "log(1 + eˣ)", "A smooth ReLU; positive.", x => x.Softplus()),
+            Elementwise("exp", "eˣ", "", x => x.Exp()),
+            Elementwise("log", "log x", "−∞ at 0, NaN below.", x => x.Log()),
+            Elementwise("log1p", "log(1 + x)", "Exact near 0.", x => x.Log1p()),
+            Elementwise("expm1", "eˣ − 1", "Exact near 0.", x => x.Expm1()),
+            Elementwise("sqrt", "√x", "The derivative at 0 is infinite.", x => x.Sqrt()),
+            Elementwise("rsqrt", "1 / √x", "", x => x.Rsqrt()),
+            Elementwise("abs", "|x|", "abs'(0) = 0.", x => x.Abs()),
+            Elementwise("sign", "−1, 0 or 1", "No gradient passes.", x => x.Sign()),
+            Elementwise("sin", "sin x", "", x => x.Sin()),
+            Elementwise("cos", "cos x", "", x => x.Cos()),
+            Elementwise("erf", "2/√π ∫₀ˣ e^(−t²) dt", "", x => x.Erf()),
+            Elementwise("square", "x²", "", x => x.Square()),
+            Elementwise("floor", "⌊x⌋", "No gradient passes.", x => x.Floor()),
+            Elementwise("round", "the nearest whole number, ties to even", "No gradient passes.", x => x.Round()),
+            Elementwise("stop_gradient", "x, through which no gradient passes", "", x => x.StopGradient()),
+            Elementwise("zeros_like", "0 in the shape and type of x", "", x => x.ZerosLike()),
+            Elementwise("ones_like", "1 in the shape and type of x", "", x => x.OnesLike()),
+            Function("pow", "x, y", "x^y", "shapes broadcast", "The same as x ** y.", a => Expr.Pow(a.Tensor("x"), a.Tensor("y"))),
+            Function("maximum", "x, y", "max(x, y) by element", "shapes broadcast", "A tie splits the gradient evenly.", a => a.Tensor("x").Max(a.Tensor("y"))),
+            Function("minimum", "x, y", "min(x, y) by element", "shapes broadcast", "A tie splits the gradient evenly.", a => a.Tensor("x").Min(a.Tensor("y"))),
+            Function("clamp", "x, min = none, max = none", "min(max(x, min), max)", "shapes broadcast", "", a => Clamp(a.Tensor("x"), a.OptionalTensor("min"), a.OptionalTensor("max"))),
+            Function("where", "c, x, y", "x where c holds, else y", "shapes broadcast; c is bool[...]", "Both are computed. Where one would be infinite or NaN, replace its argument too.",
+                a => Expr.Where(a.Tensor("c"), a.Tensor("x"), a.Tensor("y"))),
+
+            Reduction("sum", "Σ x", "bool counts as float.", (x, axes, keep) => x.Sum(axes, keep)),
+            Reduction("mean", "Σ x / n", "", (x, axes, keep) => x.Mean(axes, keep)),
+            Reduction("max", "the largest x", "A tie splits the gradient evenly. Of two tensors: maximum.", (x, axes, keep) => x.ReduceMax(axes, keep)),
+            Reduction("min", "the smallest x", "Of two tensors: minimum.", (x, axes, keep) => x.ReduceMin(axes, keep)),
+            Reduction("var", "Σ (x − mean)² / n", "", (x, axes, keep) => x.Var(axes, keep)),
+            Reduction("std", "√var", "Its derivative is 0 where it is 0.", (x, axes, keep) => x.Std(axes, keep)),
+            Reduction("norm", "√Σ x²", "Its derivative at 0 is 0.", (x, axes, keep) => x.Norm(axes, keep)),
+            Reduction("logsumexp", "log Σ eˣ", "Does not overflow.", (x, axes, keep) => x.LogSumExp(axes, keep)),
+            Function("argmax", "x, axis: int = -1, keep: bool = false", "the first index of the largest x along the axis", "[...] → int, without the axis", "No gradient passes.",
+                a => a.Bool("keep") ? a.Tensor("x").ArgMax(a.Int("axis")).ExpandDims(a.Tensor("x").Shape.Axis(a.Int("axis"))) : a.Tensor("x").ArgMax(a.Int("axis"))),
+
+            Function("matmul", "x, y", "Σₖ x[…, i, k] · y[…, k, j]", "[..., I, K] with [..., K, J] → [..., I, J]", "The same as x @ y.", a => a.Tensor("x").MatMul(a.Tensor("y"))),
+            Function("reshape", "x, shape: shape", "the same elements in row-major order", "[...] → shape; one size may be −1", "", a => Reshape(a.Tensor("x"), a.Shape("shape")!)),
+            Function("flatten", "x, start: int = 1", "axes from start on become one", "[B, ...] → [B, product]", "", a => Flatten(a.Tensor("x"), a.Int("start"))),
+            Function("transpose", "x, axes: axis = none", "axis i of the result is axis axes[i] of x", "all axes reversed, unless given", "",
+                a => a.AxisList("axes") is { } axes ? Transpose(a.Tensor("x"), axes) : a.Tensor("x").Transpose()),
+            Function("swapaxes", "x, a: int, b: int", "exchanges two axes", "", "", a => a.Tensor("x").SwapAxes(a.Int("a"), a.Int("b"))),
+            Function("squeeze", "x, axis: int", "x without an axis of size 1", "", "", a => a.Tensor("x").Squeeze(a.Int("axis"))),
+            Function("expand_dims", "x, axis: int", "x with a new axis of size 1", "", "", a => ExpandDims(a.Tensor("x"), a.Int("axis"))),
+            Function("broadcast_to", "x, shape: shape", "x repeated along axes of size 1 and missing ones", "[...] → shape", "", a => a.Tensor("x").BroadcastTo(a.Shape("shape")!)),
+            Function("concat", "tensors: tensors, axis: int = 0", "tensors one after another along an axis", "sizes are equal but for the axis", "", a => Concat(a.Tensors("tensors"), a.Int("axis"))),
+            Function("stack", "tensors: tensors, axis: int = 0", "tensors along a new axis", "[...] each → with an axis of their number", "",
+                a => Stack(a.Tensors("tensors"), a.Int("axis"))),
+            Function("take", "x, indices: integers, axis: int = 0", "the slices of x at indices along the axis", "[..., N, ...] at int[...] → the indices' shape in place of N", "An index out of range is an error while running.",
+                a => a.Tensor("x").Take(a.Tensor("indices"), a.Int("axis"))),
+            Function("one_hot", "x: integers, classes: size", "1 where the class is, 0 elsewhere", "int[...] → [..., classes]", "", a => a.Tensor("x").OneHot(a.Size("classes"))),
+            Row(CatalogKind.Function, "zeros", "shape: shape = none", "0", "→ shape", "Without a shape, an initializer.", a => a.Shape("shape") is { } shape ? Expr.Full(shape, 0) : Initializers.Zeros),
+            Row(CatalogKind.Function, "ones", "shape: shape = none", "1", "→ shape", "Without a shape, an initializer.", a => a.Shape("shape") is { } shape ? Expr.Full(shape, 1) : Initializers.Ones),
+            Function("full", "shape: shape, value", "value", "→ shape", "", a => a.Tensor("value").BroadcastTo(a.Shape("shape")!)),
+            Function("iota", "n: size", "0, 1, … n − 1", "→ int[n]", "", a => Expr.Iota(new Shape(a.Size("n")), 0)),
+            Function("cast", "x, to: dtype", "x in another element type; floats to int drop the fraction", "[...] → [...]", "", a => a.Tensor("x").Cast(a.DType("to"))),
+
+            Function("random.normal", "shape: shape, mean: float = 0, std: float = 1", "mean + std · N(0, 1)", "→ shape", "The key is made of seed, step and place: two draws differ, a `let` is one draw.",
+                a => a.Float("mean") + (a.Float("std") * Graph.Random.Normal(a.RandomKey(), a.Shape("shape")!))),
+            Function("random.uniform", "shape: shape, lo: float = 0, hi: float = 1", "U[lo, hi)", "→ shape", "",
+                a => a.Float("lo") + ((a.Float("hi") - a.Float("lo")) * Graph.Random.Uniform(a.RandomKey(), a.Shape("shape")!))),
+            Function("random.bernoulli", "shape: shape, p: float = 0.5", "true with probability p", "→ bool, shape", "", a => Graph.Random.Bernoulli(a.RandomKey(), a.Shape("shape")!, a.Float("p"))),
+
+            Loss("cross_entropy", "logits, labels, smoothing: float = 0, ignore: int = none" + Weighted, "−log softmax(logits)[label]", "[..., classes] with int[...] or probabilities [..., classes] → []",
+                "Takes logits: no softmax before it. Labels equal to `ignore` do not count; smoothing mixes in 1 / classes (Szegedy et al. 2016).",
+                a => Losses.CrossEntropy(a.Tensor("logits"), a.Tensor("labels"), a.Float("smoothing"), a.OptionalInt("ignore"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("bce_with_logits", "logits, labels" + Weighted, "−y log σ(x) − (1 − y) log(1 − σ(x))", "two equal shapes → []", "Takes logits: no sigmoid before it.",
+                a => Losses.BceWithLogits(a.Tensor("logits"), a.Tensor("labels"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("mse", "prediction, target" + Weighted, "mean (prediction − target)²", "two equal shapes → []", "Regression.",
+                a => Losses.Mse(a.Tensor("prediction"), a.Tensor("target"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("mae", "prediction, target" + Weighted, "mean |prediction − target|", "two equal shapes → []", "Regression that outliers move less.",
+                a => Losses.Mae(a.Tensor("prediction"), a.Tensor("target"), a.OptionalTensor("weight"), a.Reduction)),
+
+            Function("close", "a, b, tol: float = 1e-6", "|a − b| ≤ tol · (1 + |b|) for every element, or equal", "shapes broadcast → bool[]", "For `assert`.",
+                a => Close(a.Tensor("a"), a.Tensor("b"), a.Float("tol"))),
+            Row(CatalogKind.Function, "len", "list: any", "the number of items", "a list or tuple → static int", "Of a tensor, the size of the first axis.", _ => null),
+            Row(CatalogKind.Function, "floor_div", "a: any, b: any", "⌊a / b⌋", "sizes or static ints", "Exact.", _ => null),
+            Row(CatalogKind.Function, "ceil_div", "a: any, b: any", "⌈a / b⌉", "sizes or static ints", "Exact.", _ => null),
+        ];
+    }
+
+    private static Expr Clamp(Expr x, Expr? min, Expr? max)
+    {
+        var above = min is null ? x : x.Max(min);
+        return max is null ? above : above.Min(max);
+    }
+
+    private static Expr Reshape(Expr x, Shape shape)
+    {
+        var open = Enumerable.Range(0, shape.Rank).Where(i => shape[i].Equals(Dim.Of(-1))).ToArray();
+        if (open.Length == 0)
+            return x.Reshape(shape);
+        if (open.Length > 1)
+            throw new ShapeException($"reshape: one size of {shape} may be −1, not {open.Length}", x.Shape, shape);
+        var others = shape.RemoveAt(open[0]).ElementCount;
+        var count = x.Shape.ElementCount;
+        if (others.Equals(Dim.Zero) || (!Dim.TryDivide(count, others, out var size) && (count.IsKnown || others.IsKnown)))
+            throw new ShapeException($"reshape: the {count} elements of {x.Shape} do not divide into {shape}", x.Shape, shape);
+        return x.Reshape(shape.With(open[0], size.Equals(Dim.Zero) ? Dim.FloorDiv(count, others) : size));
+    }
+
+    private static Expr Flatten(Expr x, int start)
+    {
+        if (x.Rank == 0)
+            throw new ShapeException("flatten takes a tensor with axes, not a scalar", x.Shape);
+        var at = start == x.Rank ? start : x.Shape.Axis(start);
+        var kept = x.Shape.Dims[..at];
+        return x.Reshape(new Shape([.. kept, x.Shape.Dims[at..].Aggregate(Dim.One, (a, b) => a * b)]));
+    }
+
+    private static Expr Transpose(Expr x, int[] axes)
+    {
+        if (axes.Length != x.Rank || axes.Select(x.Shape.Axis).Distinct().Count() != x.Rank)
+            throw new ShapeException($"transpose: the axes [{string.Join(", ", axes)}] are no order of the {x.Rank} axes of {x.Shape}", x.Shape);
+        return x.Transpose(axes);
+    }
+
+    private static Expr ExpandDims(Expr x, int axis) => axis >= -x.Rank - 1 && axis <= x.Rank
+        ? x.ExpandDims(axis)
+        : throw new ShapeException($"expand_dims: axis {axis} does not exist in the result, which has {x.Rank + 1} axes", x.Shape);
+
+    private static Expr Concat(ImmutableArray<Expr> tensors, int axis)
+    {
+        RequireSome("concat", tensors);
+        return Expr.Concat(axis, tensors.AsSpan());
+    }
+
+    private static Expr Stack(ImmutableArray<Expr> tensors, int axis)
+    {
+        RequireSome("stack", tensors);
+        var odd = tensors.FirstOrDefault(t => t.Rank != tensors[0].Rank);
+        if (odd is not null)
+            throw new ShapeException($"stack: {tensors[0].Shape} and {odd.Shape} have different numbers of axes", tensors[0].Shape, odd.Shape);
+        if (axis < -tensors[0].Rank - 1 || axis > tensors[0].Rank)
+            throw new ShapeException($"stack: axis {axis} does not exist in the result, which has {tensors[0].Rank + 1} axes", tensors[0].Shape);
+        return Expr.Stack(axis < 0 ? axis + tensors[0].Rank + 1 : axis, tensors.AsSpan());
+    }
+
+    private static void RequireSome(string name, ImmutableArray<Expr> tensors)
+    {
+        if (tensors.IsEmpty)
+            throw new GraphException($"{name} takes at least one tensor");
+    }
+
+    private static Expr Close(Expr a, Expr b, double tolerance)
+    {
+        // inf − inf is NaN, and every comparison with NaN is false.
+        var near = (a - b).Abs().LessOrEqual(tolerance * (1 + b.Abs())).Or(a.EqualTo(b));
+        return near.Shape.IsScalar ? near : near.ReduceMin().GreaterThan(0.5);
+    }
+}

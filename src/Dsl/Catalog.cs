@@ -1,0 +1,168 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using Dnn.Graph;
+
+namespace Dnn.Dsl;
+
+/// <summary>
+/// Every name that the language knows without a declaration: one row a name. A new layer is a function in Graph's Nn and a row here.
+/// </summary>
+public static partial class Catalog
+{
+    /// <summary>The element types, as they stand in types and in <c>cast</c>.</summary>
+    internal static readonly FrozenDictionary<string, DType> ElementTypes = new Dictionary<string, DType>
+    {
+        ["float"] = DType.Float,
+        ["f32"] = DType.F32,
+        ["f64"] = DType.F64,
+        ["i64"] = DType.I64,
+        ["int"] = DType.I64,
+        ["bool"] = DType.Bool,
+    }.ToFrozenDictionary();
+
+    /// <summary>Names of the language that this version lacks.</summary>
+    public static FrozenSet<string> Planned { get; } = (
+        "conv1d conv2d conv3d conv_transpose1d conv_transpose2d depthwise_conv2d group_norm instance_norm positional_embedding sinusoidal_positions "
+        + "drop_path rnn lstm gru attention rope transformer_block graph_conv graph_attention message_passing parallel checkpoint frozen no_decay "
+        + "lr_scale time_distributed elu selu celu mish softsign hard_sigmoid hard_swish glu swiglu max_pool1d max_pool2d avg_pool1d avg_pool2d "
+        + "global_avg_pool global_max_pool adaptive_avg_pool2d resize tan ceil is_nan is_finite prod argmin any all cumsum cumprod outer einsum "
+        + "rearrange reduce split pad flip roll slice gather scatter_add masked_fill top_k sort tril triu eye scan vmap jacobian hessian "
+        + "random.categorical random.permutation bce huber kl_div nll hinge cosine_similarity_loss triplet ctc l1 l2 adagrad nadam lamb lion "
+        + "adafactor lbfgs exponential linear warmup_linear inverse_sqrt one_cycle piecewise sine_wave copy_task reverse_task idx npz images "
+        + "text jsonl safetensors graph").Split(' ').ToFrozenSet(StringComparer.Ordinal);
+
+    /// <summary>All rows, in order of kind and name.</summary>
+    public static ImmutableArray<CatalogEntry> All { get; } =
+        [.. Layers().Concat(Functions()).Concat(Derivatives()).Concat(Descriptions()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
+
+    private static readonly FrozenDictionary<string, CatalogEntry> _byName = All.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal);
+
+    /// <summary>The row of a name, or null.</summary>
+    public static CatalogEntry? Find(string name) => _byName.GetValueOrDefault(name);
+
+    private static CatalogEntry Row(CatalogKind kind, string name, string signature, string equation, string shapes, string use, Func<Args, object?> make) =>
+        new(kind, name, signature, equation, shapes, use, make);
+
+    private static CatalogEntry Layer(string name, string signature, string equation, string shapes, string use, Func<Args, Layer> make) =>
+        Row(CatalogKind.Layer, name, signature, equation, shapes, use, make);
+
+    private static CatalogEntry Function(string name, string signature, string equation, string shapes, string use, Func<Args, Expr> make) =>
+        Row(CatalogKind.Function, name, signature, equation, shapes, use, make);
+
+    /// <summary>A function of each element alone.</summary>
+    private static CatalogEntry Elementwise(string name, string equation, string use, Func<Expr, Expr> function) =>
+        Function(name, "x", equation, "[...] → [...]", use, a => function(a.Tensor("x")));
+
+    private static CatalogEntry Reduction(string name, string equation, string use, Func<Expr, Axes, bool, Expr> function) =>
+        Function(name, "x, axis: axis = all, keep: bool = false", equation, "[...] → without the axes, or with size 1 in their place with keep = true", use,
+            a => function(a.Tensor("x"), a.Axis("axis"), a.Bool("keep")));
+
+    private static IEnumerable<CatalogEntry> Layers() =>
+    [
+        Layer("dense", "units: int, bias: bool = true, init: init = auto, bias_init: init = zeros()", "y = x · weight + bias",
+            "[..., in] → [..., units]; weight [in, units], bias [units]",
+            "A linear map of the last axis; the same for all positions of the others. `auto` is He before a ReLU-family activation, Xavier otherwise.",
+            a => Graph.Layers.Dense(a.Int("units"), a.Bool("bias"), a.Init("init"), a.Init("bias_init"))),
+        Layer("embedding", "vocab: int, dim: int, init: init = normal(1)", "y[…, :] = weight[x[…], :]", "int[...] → [..., dim]; weight [vocab, dim]",
+            "Vectors for whole numbers such as words. An index outside of 0 … vocab − 1 is an error while running.",
+            a => Graph.Layers.Embedding(a.Int("vocab"), a.Int("dim"), a.Init("init"))),
+        Layer("layer_norm", "eps: float = 1e-5", "y = (x − mean) / √(variance + eps) · weight + bias, over the last axis", "[..., D] → [..., D]; weight, bias [D]",
+            "Normalizes each position by itself, so it does not depend on the batch (Ba et al. 2016).", a => Graph.Layers.LayerNorm(a.Float("eps"))),
+        Layer("rms_norm", "eps: float = 1e-5", "y = x / √(mean x² + eps) · weight, over the last axis", "[..., D] → [..., D]; weight [D]",
+            "Layer norm without centring and shift: cheaper, as good in deep Transformers (Zhang and Sennrich 2019).", a => Graph.Layers.RmsNorm(a.Float("eps"))),
+        Layer("batch_norm", "momentum: float = 0.9, eps: float = 1e-5", "y = (x − mean) / √(variance + eps) · weight + bias, for each channel of the last axis over all others",
+            "[B, ..., C] → [B, ..., C]; weight, bias, buffers mean, var: [C]",
+            "The batch's statistics in training, running ones in evaluation: new = momentum · old + (1 − momentum) · batch, the variance unbiased (Ioffe and Szegedy 2015). "
+            + "Leave out the bias of the layer before it.", a => Graph.Layers.BatchNorm(a.Float("momentum"), a.Float("eps"))),
+        Layer("dropout", "rate: float", "y = x · mask / (1 − rate), mask 0 with probability rate, in training; y = x in evaluation", "[...] → [...]",
+            "Keeps units from relying on each other (Srivastava et al. 2014). `rate` is the probability of dropping.", a => Graph.Layers.Dropout(a.Float("rate"))),
+        Layer("prelu", "init: float = 0.25", "y = x for x > 0, slope · x elsewhere", "[..., C] → [..., C]; slope [C]",
+            "A leaky ReLU that learns its slopes (He et al. 2015).", a => Graph.Layers.Prelu(a.Float("init"))),
+        Layer("residual", "f: layer, zero: bool = false", "y = x + f(x), or x + scale · f(x) with scale starting at 0", "[...] → [...]; f keeps the shape; with zero, scale []",
+            "Makes deep stacks trainable (He et al. 2016); `zero = true` starts the block as the identity (Bachlechner et al. 2020).",
+            a => Graph.Layers.Residual(a.Function("f"), a.Bool("zero"))),
+        Row(CatalogKind.Combinator, "repeat", "n: int, f: layer", "y = f(f(… f(x)))", "what f takes → what f gives",
+            "n layers in series; f is evaluated n times, so that a layer it constructs is a new one each time, and a name bound by `let` is shared.", _ => null),
+        Row(CatalogKind.Combinator, "chain", "layers: layer...", "y = …(g(f(x)))", "what the first takes → what the last gives", "The same as `f |> g |> …`.", _ => null),
+    ];
+
+    private static IEnumerable<CatalogEntry> Derivatives()
+    {
+        static CatalogEntry Derivative(string name, string signature, string equation, string shapes, string use) =>
+            Row(CatalogKind.Derivative, name, signature, equation, shapes, use, _ => null);
+        return
+        [
+            Derivative("grad", "y, x: any, unused: error|zeros = error", "∂y/∂x", "[] by [...] → [...]",
+                "x is a name, a field such as `enc.weight`, an index, or a tuple or list of those: the node named is cut and treated as a variable. Nests to any order."),
+            Derivative("value_and_grad", "y, x: any, unused: error|zeros = error", "(y, ∂y/∂x)", "[] by [...] → ([], [...])", "As `grad`, with the value."),
+            Derivative("vjp", "y, x: any, v, unused: error|zeros = error", "Σᵢ vᵢ · ∂yᵢ/∂x", "y and v of one shape; x: [...] → [...]", "Reverse mode: pulls a cotangent of y back to x."),
+            Derivative("jvp", "y, x: any, v, unused: error|zeros = error", "∂y/∂x · v", "x and v of one shape → the shape of y", "Forward mode: the change of y when x moves along v."),
+            Derivative("hvp", "y, x: any, v, unused: error|zeros = error", "∂²y/∂x² · v", "[] by [...] and v of the shape of x → [...]", "The Hessian times a vector, without the matrix."),
+            Row(CatalogKind.Derivative, "params", "layers: layer...", "the parameters of the layers, or of the whole model", "a list of tensors", "For `grad(y, params(f))`, and for penalties.", _ => null),
+        ];
+    }
+
+    private static IEnumerable<CatalogEntry> Descriptions()
+    {
+        static CatalogEntry Init(string name, string signature, string equation, string use, Func<Args, Initializer> make) =>
+            Row(CatalogKind.Initializer, name, signature, equation, "any", use, make);
+        static CatalogEntry Optimizer(string name, string signature, string equation, string use, Func<Args, Optimizer> make) =>
+            Row(CatalogKind.Optimizer, name, signature, equation, "", use, make);
+        static CatalogEntry Schedule(string name, string signature, string equation, string use, Func<Args, Schedule> make) =>
+            Row(CatalogKind.Schedule, name, signature, equation, "", use, make);
+        static CatalogEntry Source(string name, string signature, string equation, string shapes, string use, Func<Args, DataSource> make) =>
+            Row(CatalogKind.Source, name, signature, equation, shapes, use, make);
+        static CatalogEntry Constant(string name, string equation, double value) => Row(CatalogKind.Constant, name, "", equation, "static float", "", _ => value);
+        const string Matrices = "at least two axes, as [..., in, out]";
+        return
+        [
+            Init("constant", "value: float", "w = value", "Also a schedule: the same learning rate at every step.", a => Initializers.Constant(a.Float("value"))),
+            Init("normal", "std: float = 1", "w ~ N(0, std²)", "", a => Initializers.Normal(a.Float("std"))),
+            Init("truncated_normal", "std: float = 1", "w ~ N(0, std²), drawn again beyond 2·std", "", a => Initializers.TruncatedNormal(a.Float("std"))),
+            Init("uniform", "lo: float, hi: float", "w ~ U[lo, hi)", "", a => Initializers.Uniform(a.Float("lo"), a.Float("hi"))),
+            Init("xavier_uniform", "", "w ~ U(±√(6 / (fan_in + fan_out)))", "Before tanh, sigmoid or nothing (Glorot and Bengio 2010).", _ => Initializers.XavierUniform),
+            Init("xavier_normal", "", "w ~ N(0, 2 / (fan_in + fan_out))", "Before tanh, sigmoid or nothing.", _ => Initializers.XavierNormal),
+            Init("he_uniform", "", "w ~ U(±√(6 / fan_in))", "Before the ReLU family (He et al. 2015).", _ => Initializers.HeUniform),
+            Init("he_normal", "", "w ~ N(0, 2 / fan_in)", "Before the ReLU family.", _ => Initializers.HeNormal),
+            Init("lecun_normal", "", "w ~ N(0, 1 / fan_in)", "Before SELU (LeCun et al. 1998).", _ => Initializers.LecunNormal),
+            Init("orthogonal", "gain: float = 1", "wᵀw = gain² · I", $"Keeps lengths over depth (Saxe et al. 2014); {Matrices}.", a => Initializers.Orthogonal(a.Float("gain"))),
+            Init("identity", "", "w = I", $"Starts a map as doing nothing; {Matrices}.", _ => Initializers.Identity),
+            Row(CatalogKind.Constant, "auto", "", "He before a ReLU-family activation, Xavier otherwise", "an initializer", "Resolved when the model is complete.", _ => Initializers.Auto),
+            Constant("inf", "∞", double.PositiveInfinity),
+            Constant("nan", "not a number", double.NaN),
+            Constant("pi", "π", Math.PI),
+            Row(CatalogKind.Constant, "random.seed", "", "the run's seed", "int[]", "What all keys are made of; for printed graphs.", _ => RandomState.Seed),
+            Row(CatalogKind.Constant, "random.step", "", "the number of steps taken; 0 in evaluation", "int[]", "What all keys are made of; for printed graphs.", _ => RandomState.Step),
+
+            Optimizer("sgd", "lr: schedule, momentum: float = 0, nesterov: bool = false", "v ← μv + g; w ← w − lr · v, with Nesterov w ← w − lr · (g + μv)",
+                "Plain, and with momentum 0.9 still the best generalizer on images (Sutskever et al. 2013).", a => new Sgd(a.Schedule("lr"), a.Float("momentum"), a.Bool("nesterov"))),
+            Optimizer("adam", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-8", "m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − lr · m̂ / (√v̂ + eps)",
+                "Works without much tuning (Kingma and Ba 2015).", a => new Adam(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"))),
+            Optimizer("adamw", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01", "Adam, and w ← w − lr · λ · w",
+                "Decoupled weight decay (Loshchilov and Hutter 2019). It reaches matrices only, unless `weight_decay_on all`.",
+                a => new AdamW(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"), a.Float("weight_decay"))),
+            Optimizer("rmsprop", "lr: schedule = 0.01, rho: float = 0.99, eps: float = 1e-8, momentum: float = 0", "v ← ρv + (1 − ρ)g²; w ← w − lr · g / (√v + eps)",
+                "For recurrent networks and moving targets (Tieleman and Hinton 2012).", a => new RmsProp(a.Schedule("lr"), a.Float("rho"), a.Float("eps"), a.Float("momentum"))),
+
+            Schedule("cosine", "peak: float, total: steps = none, floor: float = 0", "floor + (peak − floor) · ½(1 + cos π·step/total)", "total: the run's, unless given (Loshchilov and Hutter 2017).",
+                a => new CosineSchedule(a.Float("peak"), a.OptionalFloat("total"), a.Float("floor"))),
+            Schedule("step", "rate: float, every: steps, factor: float = 0.1", "rate · factor^⌊step / every⌋", "", a => new StepSchedule(a.Float("rate"), a.Float("every"), a.Float("factor"))),
+            Schedule("warmup_cosine", "peak: float, warmup: steps, total: steps = none, floor: float = 0", "peak · (step + 1) / warmup, then a cosine to floor",
+                "The usual choice with Adam.", a => new WarmupCosineSchedule(a.Float("peak"), a.Float("warmup"), a.OptionalFloat("total"), a.Float("floor"))),
+
+            Source("csv", "path: string, features: strings = none, label: string = none, categorical: strings = none", "a table of comma-separated values with a header line",
+                "features: [F]; label: int, or [1] for measurements", "Text in the label becomes a class, classes in ordinal order. `features`: all columns of numbers but the label, unless given.",
+                a => new CsvSource(a.Text("path")) { Features = a.Strings("features"), Label = a.OptionalText("label"), Categorical = a.Strings("categorical") ?? default }),
+            Source("two_moons", "samples: int = 1000, noise: float = 0.1, seed: int = 0", "two interleaved half circles", "x: [2], y: [1]", "The smallest task that needs a hidden layer.",
+                a => new TwoMoonsSource(a.Int("samples"), a.Float("noise"), a.Int("seed"))),
+            Source("circles", "samples: int = 1000, noise: float = 0.05, seed: int = 0, factor: float = 0.5", "two circles about the origin, of radius 1 and factor", "x: [2], y: [1]", "",
+                a => new CirclesSource(a.Int("samples"), a.Float("noise"), a.Int("seed"), a.Float("factor"))),
+            Source("spirals", "samples: int = 1000, noise: float = 0.02, seed: int = 0, classes: int = 2, turns: float = 1", "arms of a spiral", "x: [2], y: [1] for two classes, else int", "",
+                a => new SpiralsSource(a.Int("samples"), a.Float("noise"), a.Int("seed"), a.Int("classes"), a.Float("turns"))),
+            Source("blobs", "samples: int = 1000, noise: float = 1, seed: int = 0, classes: int = 3", "normal clouds on a circle of radius 5", "x: [2], y: [1] for two classes, else int", "",
+                a => new BlobsSource(a.Int("samples"), a.Float("noise"), a.Int("seed"), a.Int("classes"))),
+            Source("xor", "samples: int = 1000, noise: float = 0.1, seed: int = 0", "the corners of the unit square; y is whether the coordinates differ", "x: [2], y: [1]",
+                "No linear map solves it.", a => new XorSource(a.Int("samples"), a.Float("noise"), a.Int("seed"))),
+        ];
+    }
+}

@@ -1,0 +1,255 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Dnn.Graph;
+
+namespace Dnn.Dsl;
+
+/// <summary>What a name of the catalog is.</summary>
+public enum CatalogKind
+{
+    Layer,
+    Combinator,
+    Function,
+    Loss,
+    Derivative,
+    Initializer,
+    Optimizer,
+    Schedule,
+    Source,
+    Constant,
+}
+
+/// <summary>What a parameter of a catalog row takes.</summary>
+public enum ParameterKind
+{
+    /// <summary>A tensor, or numbers and lists that stand for one.</summary>
+    Tensor,
+
+    /// <summary>A tensor of whole numbers.</summary>
+    Integers,
+
+    /// <summary>A list of tensors.</summary>
+    Tensors,
+    Any,
+    Int,
+    Float,
+    Bool,
+    String,
+
+    /// <summary>A list of strings.</summary>
+    Strings,
+
+    /// <summary>Two floats.</summary>
+    Pair,
+
+    /// <summary>A size, perhaps a named one.</summary>
+    Size,
+
+    /// <summary>A list of sizes.</summary>
+    Shape,
+
+    /// <summary><c>all</c>, an axis or a list of axes.</summary>
+    Axis,
+
+    /// <summary>An element type.</summary>
+    DType,
+
+    /// <summary>A count, with the unit steps or none.</summary>
+    Steps,
+    Init,
+    Schedule,
+    Layer,
+
+    /// <summary>A word of an enumeration.</summary>
+    Word,
+}
+
+/// <summary>One parameter of a row: read from the signature's text.</summary>
+/// <param name="Name">Its name; with <paramref name="IsVariadic"/>, of all further positional arguments.</param>
+/// <param name="Kind">What it takes.</param>
+/// <param name="Words">The words of its enumeration.</param>
+/// <param name="Default">The text of its default; null where it must be given.</param>
+/// <param name="IsVariadic">Whether it takes the rest of the positional arguments.</param>
+public sealed record CatalogParameter(string Name, ParameterKind Kind, ImmutableArray<string> Words, string? Default, bool IsVariadic)
+{
+    public bool IsRequired => Default is null && !IsVariadic;
+
+    internal bool IsTensor => Kind is ParameterKind.Tensor or ParameterKind.Integers or ParameterKind.Tensors;
+
+    /// <summary>Words that may stand bare in an argument.</summary>
+    internal bool TakesWord(string word) => Words.Contains(word) || (Kind == ParameterKind.DType && Catalog.ElementTypes.ContainsKey(word));
+}
+
+/// <summary>
+/// One name of the language: what it is, how it is called, what it means. <see cref="Catalog"/> holds the rows; binder, elaborator,
+/// <c>dnn explain</c> and completion read them.
+/// </summary>
+public sealed class CatalogEntry
+{
+    internal CatalogEntry(CatalogKind kind, string name, string signature, string equation, string shapes, string use, Func<Args, object?> make)
+    {
+        Kind = kind;
+        Name = name;
+        Signature = signature;
+        Equation = equation;
+        Shapes = shapes;
+        Use = use;
+        Make = make;
+        Parameters = ParseSignature(signature);
+    }
+
+    public CatalogKind Kind { get; }
+
+    public string Name { get; }
+
+    /// <summary>The parameters as text: <c>units: int, bias: bool = true</c>; without a type, a tensor.</summary>
+    public string Signature { get; }
+
+    public ImmutableArray<CatalogParameter> Parameters { get; }
+
+    /// <summary>The exact equation.</summary>
+    public string Equation { get; }
+
+    /// <summary>The shapes of inputs, result and parameters.</summary>
+    public string Shapes { get; }
+
+    /// <summary>When to use it, and what to know.</summary>
+    public string Use { get; }
+
+    /// <summary>Makes what the name means: an <see cref="Expr"/>, a <see cref="Graph.Layer"/>, a description. Null where the elaborator itself does.</summary>
+    internal Func<Args, object?> Make { get; }
+
+    /// <summary>Whether each evaluation of a call makes an instance.</summary>
+    internal bool IsConstructor => Kind is CatalogKind.Layer or CatalogKind.Combinator;
+
+    /// <summary>Whether the bare name is a layer value: the first parameter is a tensor and the others have defaults.</summary>
+    public bool IsLayerByName => Kind is CatalogKind.Function or CatalogKind.Loss && !Parameters.IsEmpty && Parameters[0].IsTensor && Parameters.Skip(1).All(p => !p.IsRequired);
+
+    /// <summary>The text of <c>dnn explain NAME</c>.</summary>
+    public string Explain()
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{Name}({Signature})\n{Kind.ToString().ToLowerInvariant()}\n\n  {Equation}\n");
+        if (Shapes.Length > 0)
+            text.Append(CultureInfo.InvariantCulture, $"\nShapes: {Shapes}\n");
+        if (Use.Length > 0)
+            text.Append(CultureInfo.InvariantCulture, $"\n{Use}\n");
+        return text.ToString();
+    }
+
+    public override string ToString() => $"{Name}({Signature})";
+
+    internal static ImmutableArray<CatalogParameter> ParseSignature(string signature)
+    {
+        var parameters = ImmutableArray.CreateBuilder<CatalogParameter>();
+        foreach (var part in SplitOutsideParentheses(signature))
+        {
+            var equal = part.IndexOf(" = ", StringComparison.Ordinal);
+            var head = equal < 0 ? part : part[..equal];
+            var colon = head.IndexOf(": ", StringComparison.Ordinal);
+            var type = colon < 0 ? "tensor" : head[(colon + 2)..];
+            var name = colon < 0 ? head : head[..colon];
+            var variadic = type.EndsWith("...", StringComparison.Ordinal);
+            type = variadic ? type[..^3] : type;
+            ImmutableArray<string> words = type.Contains('|') ? [.. type.Split('|')] : [];
+            var kind = words.IsEmpty ? Enum.Parse<ParameterKind>(type, ignoreCase: true) : ParameterKind.Word;
+            if (kind == ParameterKind.Axis)
+                words = ["all"];
+            else if (kind == ParameterKind.Init)
+                words = ["auto"];
+            var @default = equal < 0 ? null : part[(equal + 3)..];
+            if (@default == "none" && !words.Contains("none"))
+                words = words.Add("none");
+            parameters.Add(new CatalogParameter(name, kind, words, @default, variadic));
+        }
+
+        return parameters.ToImmutable();
+    }
+
+    private static IEnumerable<string> SplitOutsideParentheses(string text)
+    {
+        var (depth, start) = (0, 0);
+        for (var i = 0; i <= text.Length; i++)
+        {
+            if (i == text.Length || (text[i] == ',' && depth == 0))
+            {
+                if (i > start)
+                    yield return text[start..i].Trim();
+                start = i + 1;
+            }
+            else if (text[i] is '(' or '[')
+            {
+                depth++;
+            }
+            else if (text[i] is ')' or ']')
+            {
+                depth--;
+            }
+        }
+    }
+}
+
+/// <summary>The arguments of a call, by parameter, in the types that their kinds say.</summary>
+internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> randomKey)
+{
+    public Expr Tensor(string name) => (Expr)Get(name)!;
+
+    public Expr? OptionalTensor(string name) => (Expr?)Get(name);
+
+    public ImmutableArray<Expr> Tensors(string name) => (ImmutableArray<Expr>)Get(name)!;
+
+    public int Int(string name) => (int)Get(name)!;
+
+    public int? OptionalInt(string name) => (int?)Get(name);
+
+    public double Float(string name) => (double)Get(name)!;
+
+    public double? OptionalFloat(string name) => (double?)Get(name);
+
+    public bool Bool(string name) => (bool)Get(name)!;
+
+    public string Text(string name) => (string)Get(name)!;
+
+    public string? OptionalText(string name) => (string?)Get(name);
+
+    public ValueList<string>? Strings(string name) => (ValueList<string>?)Get(name);
+
+    public (double First, double Second) Pair(string name) => ((double, double))Get(name)!;
+
+    public Dim Size(string name) => (Dim)Get(name)!;
+
+    public Shape? Shape(string name) => (Shape?)Get(name);
+
+    public Axes Axis(string name) => Get(name) is int[] axes ? axes : Axes.All;
+
+    public int[]? AxisList(string name) => (int[]?)Get(name);
+
+    public DType DType(string name) => (DType)Get(name)!;
+
+    public Initializer? Init(string name) => (Initializer?)Get(name);
+
+    public Schedule Schedule(string name) => (Schedule)Get(name)!;
+
+    public Func<Expr, Expr> Function(string name) => (Func<Expr, Expr>)Get(name)!;
+
+    public Expr RandomKey() => randomKey();
+
+    public LossReduction Reduction => Text("reduction") switch
+    {
+        "sum" => LossReduction.Sum,
+        "none" => LossReduction.None,
+        _ => LossReduction.Mean,
+    };
+
+    private object? Get(string name)
+    {
+        for (var i = 0; i < values.Length; i++)
+        {
+            if (entry.Parameters[i].Name == name)
+                return values[i];
+        }
+
+        throw new InvalidOperationException($"{entry.Name} has no parameter {name}");
+    }
+}

@@ -1,0 +1,186 @@
+using System.Collections.Immutable;
+using Dnn.Graph;
+
+namespace Dnn.Dsl;
+
+/// <summary>What a compilation is told beside the text.</summary>
+public sealed record CompileOptions
+{
+    public static CompileOptions Default { get; } = new();
+
+    /// <summary>The model to choose where there are several; null for that of the train block, or the first.</summary>
+    public string? ModelName { get; init; }
+
+    /// <summary>The train block to choose where there are several; null for the first.</summary>
+    public string? TrainName { get; init; }
+
+    /// <summary>The values of <c>--set name=value</c>.</summary>
+    public IReadOnlyDictionary<string, string> Overrides { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Reads the columns of data files; without it, those of made sources only are checked.</summary>
+    public IDataReader? DataReader { get; init; }
+}
+
+/// <summary>A <c>train</c> block, or a model without one.</summary>
+/// <param name="Name">The block's name; null if it has none.</param>
+/// <param name="ModelName">The model's name.</param>
+/// <param name="Model">The model, built with the arguments of the block; null if it has errors.</param>
+/// <param name="Data">What it trains on.</param>
+/// <param name="Schema">The columns, where they are known.</param>
+/// <param name="Recipe">How it trains; null for a model that no block trains.</param>
+public sealed record CompiledModel(string? Name, string ModelName, Model? Model, DataDescription? Data, DataSchema? Schema, TrainingRecipe? Recipe)
+{
+    /// <summary>Whether a <c>train</c> block stands behind it.</summary>
+    public bool IsTraining { get; init; }
+}
+
+/// <summary>A file, compiled: models, data, training and everything that is wrong.</summary>
+public sealed class CompileResult
+{
+    internal CompileResult(SyntaxTree syntax, Binding binding, CompileOptions options, ImmutableArray<CompiledModel> models, ImmutableArray<DataDescription> data, ImmutableArray<Diagnostic> diagnostics)
+    {
+        Syntax = syntax;
+        Binding = binding;
+        Options = options;
+        Models = models;
+        Data = data;
+        Diagnostics = diagnostics;
+        Chosen = models.FirstOrDefault(m => (options.ModelName is null || m.ModelName == options.ModelName) && (options.TrainName is null || m.Name == options.TrainName));
+    }
+
+    public SyntaxTree Syntax { get; }
+
+    /// <summary>In order of place.</summary>
+    public ImmutableArray<Diagnostic> Diagnostics { get; }
+
+    public bool HasErrors => Diagnostics.Any(d => d.IsError);
+
+    /// <summary>Each train block in order, then the models that no block trains.</summary>
+    public ImmutableArray<CompiledModel> Models { get; }
+
+    /// <summary>All data declarations without errors.</summary>
+    public ImmutableArray<DataDescription> Data { get; }
+
+    /// <summary>What the options choose, else the first; null if the file has no model.</summary>
+    public CompiledModel? Chosen { get; }
+
+    /// <summary>The chosen model; null if there is none or it has errors.</summary>
+    public Model? Model => Chosen?.Model;
+
+    /// <summary>How the chosen model trains.</summary>
+    public TrainingRecipe? Recipe => Chosen?.Recipe;
+
+    /// <summary>The titles of the tests, in order.</summary>
+    public ImmutableArray<string> Tests => [.. Binding.Tests.Select(t => t.Title.Value)];
+
+    /// <summary>The text of the stage <c>bound</c>: every name with what it means, every instance with its path below the layer around it.</summary>
+    public string BoundText => BoundPrinter.Print(Syntax, Binding);
+
+    internal Binding Binding { get; }
+
+    internal CompileOptions Options { get; }
+}
+
+/// <summary>Errors of a file that was loaded by <see cref="Compiler.Load(string, CompileOptions?)"/>.</summary>
+public sealed class CompileException(ImmutableArray<Diagnostic> diagnostics)
+    : Exception(string.Join('\n', diagnostics.Where(d => d.IsError).Select(d => d.ToString())))
+{
+    public ImmutableArray<Diagnostic> Diagnostics { get; } = diagnostics;
+}
+
+/// <summary>From text to models, data and training: parse, bind, elaborate, check.</summary>
+public static class Compiler
+{
+    /// <summary>Compiles a text. What is wrong is among the diagnostics; nothing is thrown.</summary>
+    public static CompileResult Compile(SourceText source, CompileOptions? options = null) => Compile(Parser.Parse(source), options ?? CompileOptions.Default);
+
+    /// <summary>Compiles a file.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static CompileResult Compile(string path, CompileOptions? options = null) => Compile(SourceText.Read(path), options);
+
+    /// <summary>The model of a file.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="CompileException">The file has errors, or no model.</exception>
+    public static Model Load(string path, CompileOptions? options = null)
+    {
+        var result = Compile(path, options);
+        return !result.HasErrors && result.Model is { } model
+            ? model
+            : throw new CompileException(result.HasErrors ? result.Diagnostics : [DiagnosticCodes.UnknownName.At(result.Syntax.Root.Span, "the file has no model")]);
+    }
+
+    private static CompileResult Compile(SyntaxTree tree, CompileOptions options)
+    {
+        var (binding, found) = Binder.Bind(tree);
+        var diagnostics = new List<Diagnostic>([.. tree.Diagnostics, .. found]);
+        var models = ImmutableArray<CompiledModel>.Empty;
+        var data = ImmutableArray<DataDescription>.Empty;
+        if (!diagnostics.Any(d => d.IsError))
+            (models, data) = Elaborate(tree, binding, options, Once(diagnostics));
+        return new CompileResult(tree, binding, options, models, data, [.. diagnostics.OrderBy(d => d.Span.Source == tree.Source ? d.Span.Start : -1)]);
+    }
+
+    /// <summary>The same thing is said once, however many models it concerns.</summary>
+    private static Action<Diagnostic> Once(List<Diagnostic> diagnostics)
+    {
+        var seen = new HashSet<(string, TextSpan, string)>();
+        return d =>
+        {
+            if (seen.Add((d.Code, d.Span, d.Message)))
+                diagnostics.Add(d);
+        };
+    }
+
+    private static (ImmutableArray<CompiledModel> Models, ImmutableArray<DataDescription> Data) Elaborate(SyntaxTree tree, Binding binding, CompileOptions options, Action<Diagnostic> report)
+    {
+        var overrides = new Overrides(binding, options.Overrides);
+        overrides.ReportUnknown(Settings(binding), report);
+        var top = new Elaborator(binding, overrides, report, "");
+        top.TopLevel(tree.Root);
+        var binder = new DataBinder(overrides, top, options.DataReader, report);
+        var data = binding.Data.ToDictionary(d => d.Name.Text, d => (Syntax: d, Value: binder.Data(d)), StringComparer.Ordinal);
+        var models = ImmutableArray.CreateBuilder<CompiledModel>();
+        foreach (var train in binding.Trains)
+        {
+            var syntax = (ModelSyntax)binding.Uses[(NameSyntax)train.Model.Callee].Declaration!;
+            var model = new Elaborator(binding, overrides, report, syntax.Name.Text).Model(syntax, train.Model.Arguments);
+            var (source, value) = data[train.Data.Text];
+            var recipe = binder.Recipe(train, model, value?.Description);
+            if (model is not null && value?.Schema is { } schema)
+                binder.CheckColumns(syntax, model, source, schema);
+            if (model is { Losses.IsEmpty: true })
+                report(DiagnosticCodes.MissingLoss.At(train.Model.Span, $"`{model.Name}` has no `loss`, so there is nothing to minimize").With(syntax.Name.Span, "declared here"));
+            models.Add(new CompiledModel(train.Name?.Text, syntax.Name.Text, model, value?.Description, value?.Schema, recipe) { IsTraining = true });
+        }
+
+        foreach (var syntax in binding.Models.Where(m => models.All(c => c.ModelName != m.Name.Text)))
+            models.Add(new CompiledModel(null, syntax.Name.Text, new Elaborator(binding, overrides, report, syntax.Name.Text).Model(syntax, []), null, null, null));
+        foreach (var test in binding.Tests)
+            TestRunner.Check(binding, overrides, test, report);
+        ReportChoice(binding, options, report);
+        return (models.ToImmutable(), [.. binding.Data.Where(d => data[d.Name.Text].Value is not null).Select(d => data[d.Name.Text].Value!.Value.Description)]);
+    }
+
+    private static void ReportChoice(Binding binding, CompileOptions options, Action<Diagnostic> report)
+    {
+        if (options.ModelName is { } model && binding.Models.All(m => m.Name.Text != model))
+            report(Choice("--model", "model", model, binding.Models.Select(m => m.Name.Text)));
+        if (options.TrainName is { } train && binding.Trains.All(t => t.Name?.Text != train))
+            report(Choice("--train", "train block", train, binding.Trains.Where(t => t.Name is not null).Select(t => t.Name!.Value.Text)));
+    }
+
+    private static Diagnostic Choice(string option, string what, string name, IEnumerable<string> known)
+    {
+        var span = new SourceText(name, option).Span(0, name.Length);
+        var names = known.ToArray();
+        return DiagnosticCodes.UnknownName.At(span, $"the file has no {what} `{name}`").WithSuggestion(name, span, names).WithNote(names.Length == 0 ? "it has none by name" : $"it has {string.Join(", ", names)}");
+    }
+
+    /// <summary>All names that <c>--set</c> may use.</summary>
+    private static HashSet<string> Settings(Binding binding) =>
+    [
+        .. binding.Hypers.Select(h => h.Name.Text),
+        .. binding.Models.SelectMany(m => m.Hypers?.Parameters ?? []).Select(p => p.Name.Text),
+        .. binding.Trains.SelectMany(DataBinder.Settings),
+    ];
+}
