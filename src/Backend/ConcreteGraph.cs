@@ -254,7 +254,7 @@ internal sealed class ConcreteGraph
     private void Require(Expr node, int argument, int axis, int size, int expected)
     {
         if (size != expected)
-            throw Misfit(node, $"axis {axis} of {node.Args[argument].Shape} is {size} where {node.Shape} = {Text(Evaluate(node.Shape))} needs {expected}");
+            throw Misfit(node, $"axis {axis} of {node.Args[argument].Shape} = {Text(Evaluate(node.Args[argument].Shape))} is {size} where {node.Shape} = {Text(Evaluate(node.Shape))} needs {expected}");
     }
 
     private ShapeException Differ(Expr node, int left, int right, int leftAxis, int rightAxis)

@@ -23,17 +23,20 @@ public sealed class Plan
 {
     private readonly Scheduler schedule;
     private readonly Lowered lowered;
-    private readonly ConcreteGraph graph;
+    private readonly ConcreteGraph? graph;
 
     private Plan(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions options)
     {
         (Program, Options) = (program, options);
         Sizes = sizes.ToImmutableSortedDictionary(StringComparer.Ordinal);
-        (lowered, graph) = Planner.Lower(program, sizes, options);
+        (lowered, var nodes) = Planner.Lower(program, sizes, options);
         schedule = Scheduler.Run(lowered, options.Fuse);
         Inputs = [.. program.Inputs.Select(i => Describe(i.Name, i.Value))];
         States = [.. program.States.Select(s => Describe(s.Name, s.Variable))];
         Outputs = [.. program.Outputs.Select(o => Describe(o.Name, o.Value))];
+        graph = options.Fuse ? null : nodes;
+
+        PlanTensor Describe(string name, Expr value) => new(name, nodes.Concrete(value.DType), [.. nodes.Evaluate(value.Shape)]);
     }
 
     public Program Program { get; }
@@ -73,15 +76,15 @@ public sealed class Plan
     /// <summary>The value of each output.</summary>
     internal IReadOnlyList<int> OutputValues => schedule.Outputs;
 
-    /// <summary>Variables that are read: node and value.</summary>
+    /// <summary>Variables that are read: node and value. For plans without fusion.</summary>
     internal IEnumerable<(int Node, int Value)> VariableValues =>
         Program.Inputs.Select((input, i) => (input.Value, lowered.Inputs[i]))
             .Concat(Program.States.Select((state, i) => (state.Variable, lowered.States[i])))
-            .Where(v => v.Item2 >= 0 && graph.TryFind(v.Item1, out _))
-            .Select(v => (graph[v.Item1], v.Item2));
+            .Where(v => v.Item2 >= 0 && Graph.TryFind(v.Item1, out _))
+            .Select(v => (Graph[v.Item1], v.Item2));
 
-    /// <summary>The nodes by number.</summary>
-    internal ConcreteGraph Graph => graph;
+    /// <summary>The nodes by number; a plan with fused kernels has forgotten them.</summary>
+    internal ConcreteGraph Graph => graph ?? throw new InvalidOperationException("only a plan without fusion keeps its nodes");
 
     /// <summary>Compiles a program.</summary>
     /// <param name="program">The computation; its phases are resolved.</param>
@@ -151,8 +154,6 @@ public sealed class Plan
         var value = Values[operand.Value];
         return string.Create(CultureInfo.InvariantCulture, $": {value.Type.Text()} {value.Bytes} B");
     }
-
-    private PlanTensor Describe(string name, Expr value) => new(name, graph.Concrete(value.DType), [.. graph.Evaluate(value.Shape)]);
 }
 
 /// <summary>Where a value is: bytes from the start of a region's memory, for temporaries and constants; the number of an input, state or output otherwise.</summary>

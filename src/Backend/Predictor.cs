@@ -12,9 +12,9 @@ public sealed class Predictor
     /// <param name="model">The model.</param>
     /// <param name="weights">Its parameters and buffers.</param>
     /// <param name="options">Float type and threads.</param>
-    /// <param name="outputs">Which outputs; all if none is named.</param>
+    /// <param name="outputs">Which outputs; all if null.</param>
     /// <exception cref="DataFormatException">The weights are those of another model.</exception>
-    public Predictor(Model model, Weights weights, PlanOptions? options = null, params IReadOnlyCollection<string> outputs)
+    public Predictor(Model model, Weights weights, PlanOptions? options = null, IReadOnlyCollection<string>? outputs = null)
         : this(model, weights, TrainingStep.Prediction(model, outputs), options)
     {
     }

@@ -52,7 +52,7 @@ public sealed unsafe class Session
         for (var i = 0; i < program.States.Length; i++)
             stateIndex.Add(program.States[i].Name, i);
         for (var i = 0; i < program.Outputs.Length; i++)
-            outputIndex.Add(program.Outputs[i].Name, i);
+            outputIndex.TryAdd(program.Outputs[i].Name, i);
         states = new Memory?[program.States.Length];
         stateTypes = new PlanTensor?[program.States.Length];
     }

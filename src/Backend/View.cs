@@ -60,11 +60,11 @@ internal sealed record View(int Value, long Offset, int[] Dims, long[] Strides)
 
     private static bool Contiguous(int[] dims, long[] strides)
     {
+        if (dims.Contains(0))
+            return true;
         var expected = 1L;
         for (var i = dims.Length - 1; i >= 0; i--)
         {
-            if (dims[i] == 0)
-                return true;
             if (dims[i] != 1 && strides[i] != expected)
                 return false;
             expected *= dims[i];

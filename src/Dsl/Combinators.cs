@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Sprache;
 
@@ -6,26 +7,30 @@ namespace Dnn.Dsl;
 /// <summary>What the grammar is written with, besides Sprache's own combinators: a terminal, lists, nesting, and recovery.</summary>
 internal static class Combinators
 {
+    private static readonly ConcurrentDictionary<TokenKind, Parser<TokenInput>> _tokens = [];
+
+    private static readonly ConcurrentDictionary<string, Parser<TokenInput>> _words = [];
+
     /// <summary>The one terminal: a token that satisfies a condition; if it does not, the state learns what was expected.</summary>
-    public static Parser<TokenInput> Terminal(Func<TokenInput, bool> accepts, string expected, int opening = -1) => i =>
+    private static Parser<TokenInput> Terminal(Func<TokenInput, bool> accepts, string expected) => i =>
     {
         var input = (TokenInput)i;
-        if (accepts(input)) return Result.Success(input, input.Next());
-        return Expected<TokenInput>(input, expected, opening);
+        return accepts(input) ? Result.Success(input, input.Next()) : Expected<TokenInput>(input, expected);
     };
 
-    public static Parser<TokenInput> Token(TokenKind kind) =>
-        Terminal(input => input.Kind == kind, kind.IsFixed() ? $"'{kind.Text()}'" : kind.Text());
+    public static Parser<TokenInput> Token(TokenKind kind) => _tokens.GetOrAdd(kind, static kind =>
+        Terminal(input => input.Kind == kind, kind.IsFixed() ? $"'{kind.Text()}'" : kind.Text()));
 
     /// <summary>A word that is a keyword here only.</summary>
-    public static Parser<TokenInput> Word(string word) => Terminal(input => input.IsWord(word), $"'{word}'");
+    public static Parser<TokenInput> Word(string word) => _words.GetOrAdd(word, static word => Terminal(input => input.IsWord(word), $"'{word}'"));
 
     /// <summary>The bracket that closes another.</summary>
-    public static Parser<TokenInput> Close(TokenInput opening)
+    public static Parser<TokenInput> Close(TokenInput opening) => i =>
     {
+        var input = (TokenInput)i;
         var kind = opening.Kind.Closing();
-        return Terminal(input => input.Kind == kind, $"'{kind.Text()}'", opening.Index);
-    }
+        return input.Kind == kind ? Result.Success(input, input.Next()) : Expected<TokenInput>(input, $"'{kind.Text()}'", opening.Index);
+    };
 
     public static IResult<T> Expected<T>(TokenInput input, string expected, int opening = -1)
     {
@@ -48,6 +53,9 @@ internal static class Combinators
     /// <summary>Chooses by what stands here, so that no alternative is tried in vain.</summary>
     public static Parser<T> Choose<T>(Func<TokenInput, Parser<T>?> choose, string expected) => i =>
         choose((TokenInput)i) is { } parser ? parser(i) : Expected<T>((TokenInput)i, expected);
+
+    /// <summary>Chooses where there is always something to choose.</summary>
+    public static Parser<T> Choose<T>(Func<TokenInput, Parser<T>> choose) => i => choose((TokenInput)i)(i);
 
     /// <summary>A parser if a look ahead says so, else nothing.</summary>
     public static Parser<T?> If<T>(Func<TokenInput, bool> condition, Parser<T> parser) where T : class => i =>

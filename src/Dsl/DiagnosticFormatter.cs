@@ -26,8 +26,8 @@ public sealed class DiagnosticFormatter(bool colors = false)
 
         // A place in another file gets an excerpt of its own, below.
         Label[] here = [.. diagnostic.Secondary.Where(l => l.Span.Source == diagnostic.Span.Source)];
-        if (!diagnostic.Span.IsNone) Excerpt(text, "-->", diagnostic.Span, "", color, here);
-        foreach (var label in diagnostic.Secondary.Except(here)) Excerpt(text, ":::", label.Span, label.Text, Blue, []);
+        if (!diagnostic.Span.IsNone) Excerpt(text, "-->", new(diagnostic.Span, "", color, '^'), here);
+        foreach (var label in diagnostic.Secondary.Except(here)) Excerpt(text, ":::", new(label.Span, label.Text, Blue, '-'), []);
         foreach (var step in diagnostic.Trace) text.Append(Paint("  in ", Blue)).Append(Visible(step.Text)).Append(step.Span.IsNone ? "" : $" at {step.Span}").Append('\n');
         foreach (string note in diagnostic.Notes) text.Append(Paint("  note: ", Cyan)).Append(Visible(note)).Append('\n');
         if (diagnostic.Fix is { } fix)
@@ -39,9 +39,10 @@ public sealed class DiagnosticFormatter(bool colors = false)
         return text.ToString();
     }
 
-    private void Excerpt(StringBuilder text, string arrow, TextSpan span, string label, string color, Label[] others)
+    private void Excerpt(StringBuilder text, string arrow, Mark primary, Label[] others)
     {
-        var marks = others.Select(o => new Mark(o.Span, o.Text, Blue, '-')).Append(new Mark(span, label, color, '^'))
+        var span = primary.Span;
+        var marks = others.Select(o => new Mark(o.Span, o.Text, Blue, '-')).Append(primary)
             .GroupBy(m => span.Source.LineAt(m.Span.Start)).OrderBy(g => g.Key).ToArray();
         int margin = (marks[^1].Key + 1).ToString(CultureInfo.InvariantCulture).Length + 1;
         string bar = Paint(new string(' ', margin) + " |", Blue);

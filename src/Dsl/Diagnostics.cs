@@ -65,19 +65,19 @@ public sealed record DiagnosticDescriptor(string Code, Severity Severity, string
 public static class Suggestion
 {
     /// <summary>
-    /// The candidate nearest to a name by Damerau–Levenshtein distance (optimal string alignment; Damerau 1964), letter case costing
-    /// little, if it is near enough to be a slip of the keyboard: at most a third of the letters. Ties go to the first in ordinal order.
+    /// The candidate nearest to a name by Damerau–Levenshtein distance (optimal string alignment; Damerau 1964) without regard to case, if
+    /// it is near enough to be a slip of the keyboard: at most a third of the letters. Ties go to the first in ordinal order.
     /// </summary>
     public static string? Closest(string name, IEnumerable<string> candidates)
     {
         if (name.Length > 64) return null;
         string? best = null;
-        int bestDistance = Math.Max(1, name.Length / 3) * 4 + 1;
+        int bestDistance = Math.Max(1, name.Length / 3);
         foreach (string candidate in candidates)
         {
             if (candidate.Length > 64 || candidate == name) continue;
-            int distance = Distance(name, candidate);
-            if (distance < bestDistance || (distance == bestDistance && best is not null && string.CompareOrdinal(candidate, best) < 0))
+            int distance = Distance(name.ToLowerInvariant(), candidate.ToLowerInvariant());
+            if (distance < bestDistance || (distance == bestDistance && (best is null || string.CompareOrdinal(candidate, best) < 0)))
             {
                 (best, bestDistance) = (candidate, distance);
             }
@@ -86,20 +86,18 @@ public static class Suggestion
         return best;
     }
 
-    /// <summary>Insertion, deletion, replacement and exchange of neighbours cost 4, a change of case 1.</summary>
+    /// <summary>Insertions, deletions, replacements and exchanges of neighbours.</summary>
     private static int Distance(string a, string b)
     {
         int[,] d = new int[a.Length + 1, b.Length + 1];
-        for (int i = 0; i <= a.Length; i++) d[i, 0] = 4 * i;
-        for (int j = 0; j <= b.Length; j++) d[0, j] = 4 * j;
+        for (int i = 0; i <= a.Length; i++) d[i, 0] = i;
+        for (int j = 0; j <= b.Length; j++) d[0, j] = j;
         for (int i = 1; i <= a.Length; i++)
         {
             for (int j = 1; j <= b.Length; j++)
             {
-                char x = a[i - 1], y = b[j - 1];
-                int replace = x == y ? 0 : char.ToLowerInvariant(x) == char.ToLowerInvariant(y) ? 1 : 4;
-                int cost = Math.Min(d[i - 1, j - 1] + replace, Math.Min(d[i - 1, j], d[i, j - 1]) + 4);
-                if (i > 1 && j > 1 && x == b[j - 2] && a[i - 2] == y) cost = Math.Min(cost, d[i - 2, j - 2] + 4);
+                int cost = Math.Min(d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1), Math.Min(d[i - 1, j], d[i, j - 1]) + 1);
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cost = Math.Min(cost, d[i - 2, j - 2] + 1);
                 d[i, j] = cost;
             }
         }

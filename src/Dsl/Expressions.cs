@@ -36,7 +36,7 @@ internal static class Expressions
     private static readonly Parser<PatternSyntax> _namePattern = Token(TokenKind.Name)
         .Select(t => t.IsWord("_") ? (PatternSyntax)new DiscardPatternSyntax(t.Span) : new NamePatternSyntax(Name(t)));
 
-    private static readonly Parser<PatternSyntax> _pattern = Choose(i => i.Is(TokenKind.LeftParen) ? _tuplePattern : _namePattern, "");
+    private static readonly Parser<PatternSyntax> _pattern = Choose(i => i.Is(TokenKind.LeftParen) ? _tuplePattern : _namePattern);
 
     // ---- Atoms and what is applied to them ----------------------------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ internal static class Expressions
         from span in From(open)
         select items.Length == 1 && !comma.IsDefined ? new ParenthesizedSyntax(span, items[0]) : (ExprSyntax)new TupleSyntax(span, items);
 
-    private static readonly Parser<ExprSyntax> _list = Choose(i => i.Next().Is(TokenKind.RightBracket) ? _emptyList : _filledList, "");
+    private static readonly Parser<ExprSyntax> _list = Choose(i => i.Next().Is(TokenKind.RightBracket) ? _emptyList! : _filledList!);
 
     private static readonly Parser<ExprSyntax> _emptyList =
         from open in Token(TokenKind.LeftBracket)
@@ -59,7 +59,7 @@ internal static class Expressions
     private static readonly Parser<ExprSyntax> _filledList =
         from open in Token(TokenKind.LeftBracket)
         from items in Separated(Expression)
-        from each in Choose(i => items.Length == 1 && i.Is(TokenKind.For) ? _each! : _noLoop, "")
+        from each in Choose(i => items.Length == 1 && i.Is(TokenKind.For) ? _each! : _noLoop!)
         from comma in Token(TokenKind.Comma).Optional()
         from close in Close(open)
         from span in From(open)
@@ -99,7 +99,7 @@ internal static class Expressions
 
     private static readonly Parser<ImmutableArray<ExprSyntax>> _indices =
         from open in Token(TokenKind.LeftBracket)
-        from indices in Separated(Choose(i => i.Is(TokenKind.Ellipsis) ? Ellipsis : _slice, ""))
+        from indices in Separated(Choose(i => i.Is(TokenKind.Ellipsis) ? Ellipsis : _slice))
         from close in Close(open)
         select indices;
 
@@ -187,11 +187,13 @@ internal static class Expressions
 
     // ---- Operators ---------------------------------------------------------------------------------------------------
 
+    private static readonly Parser<ExprSyntax> _exponent = Nested(() => _negation!);
+
     private static readonly Parser<ExprSyntax> _power = i =>
     {
         var first = Postfix(i);
         return first.WasSuccessful && ((TokenInput)first.Remainder).Is(TokenKind.StarStar)
-            ? Operand((TokenInput)i, first.Value, (TokenInput)first.Remainder, BinaryOperator.Power, _negation!)
+            ? Operand((TokenInput)i, first.Value, (TokenInput)first.Remainder, BinaryOperator.Power, _exponent)
             : first;
     };
 
@@ -216,7 +218,7 @@ internal static class Expressions
         [TokenKind.Equal] = BinaryOperator.Equal,
     }.ToFrozenDictionary();
 
-    /// <summary>At most one comparison; more are reported, and so is <c>=</c>, which no expression can precede otherwise.</summary>
+    /// <summary>At most one comparison; more are reported and dropped, and <c>=</c>, which can follow no expression, is read as <c>==</c>.</summary>
     private static readonly Parser<ExprSyntax> _comparison = i =>
     {
         var result = Pipeless(i);
@@ -228,16 +230,22 @@ internal static class Expressions
                 at.State.Diagnostics.Add(DiagnosticCodes.AssignInExpression.At(at.Span, "'=' gives a name its value; '==' compares")
                     .WithFix("write '=='", at.Span, "=="));
             }
-            else if (before is not null)
+
+            if (before is null)
             {
-                string middle = ((BinarySyntax)result.Value).Rest[0].Operand.Span.Text;
-                at.State.Diagnostics.Add(DiagnosticCodes.ComparisonChain.At(at.Span, "comparisons do not chain; join two with 'and'")
-                    .With(before.Span, "the comparison before")
-                    .WithFix("compare twice", at.State.Source.Span(at.Token.Start, at.Token.Start), $"and {middle} "));
+                result = Operand((TokenInput)i, result.Value, at, op, Pipeless);
+                before = at;
+                continue;
             }
 
-            result = Operand((TokenInput)i, result.Value, at, op, Pipeless);
-            before = at;
+            var comparison = result.Value;
+            string middle = ((BinarySyntax)comparison).Rest[0].Operand.Span.Text;
+            var extra = Pipeless(at.Next());
+            if (!extra.WasSuccessful) return extra;
+            at.State.Diagnostics.Add(DiagnosticCodes.ComparisonChain.At(at.Span, "comparisons do not chain; join two with 'and'")
+                .With(before.Span, "the comparison before")
+                .WithFix("compare twice", at.State.Source.Span(at.Token.Start, at.Token.Start), $"and {middle} "));
+            result = Result.Success(comparison, extra.Remainder);
         }
 
         return result;
@@ -317,7 +325,7 @@ internal static class Expressions
     // ---- Whole expressions -------------------------------------------------------------------------------------------
 
     private static readonly Parser<ExprSyntax> _expression =
-        Choose(i => i.Is(TokenKind.If) ? _if : IsLambda(i) ? _lambda : _pipe, "");
+        Choose(i => i.Is(TokenKind.If) ? _if! : IsLambda(i) ? _lambda! : _pipe);
 
     private static readonly Parser<ExprSyntax> _if =
         from keyword in Token(TokenKind.If)
@@ -364,7 +372,7 @@ internal static class Expressions
         from start in Here
         from each in _each
         from open in Here
-        from body in Braces(Choose<SyntaxNode>(i => i.Is(TokenKind.Let) ? Grammar.Let : Expression, ""))
+        from body in Braces(Choose<SyntaxNode>(i => i.Is(TokenKind.Let) ? Grammar.Let : Expression))
         from span in From(start)
         select For(open, span, each.Pattern, each.Source, body);
 
@@ -377,7 +385,7 @@ internal static class Expressions
             if (unused != value) diagnostics.Add(DiagnosticCodes.UnusedValue.At(unused.Span, "this value goes nowhere; the last line is the body's value"));
         }
 
-        if (value is null && !diagnostics.Exists(d => d.Span.Start >= open.Token.Start && d.IsError))
+        if (value is null && !(diagnostics.Count > 0 && diagnostics[^1].Span.Start >= open.Token.Start))
         {
             diagnostics.Add(DiagnosticCodes.UnexpectedToken.At(span.AtEnd with { Start = span.End - 1, Length = 1 },
                 "expected a layer: the last line of a 'for' is its body's value"));

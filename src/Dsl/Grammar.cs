@@ -77,7 +77,7 @@ internal static class Grammar
         string text = name.Span.Text;
         if (named && !known.Contains(text))
         {
-            var diagnostic = DiagnosticCodes.UnknownType.At(name.Span, $"there is no type '{text}'").WithSuggestion(text, name.Span, known.Order());
+            var diagnostic = DiagnosticCodes.UnknownType.At(name.Span, $"there is no type '{name.Span.Shown}'").WithSuggestion(text, name.Span, known.Order());
             if (diagnostic.Fix is null) diagnostic = diagnostic.WithNote("known here: " + string.Join(", ", known.Order()));
             name.State.Diagnostics.Add(diagnostic);
         }
@@ -187,7 +187,7 @@ internal static class Grammar
     private static readonly Parser<DataOptionSyntax> _dataOption =
         from start in Here
         from name in AnyName
-        from option in Choose(i => i.Is(TokenKind.LeftBrace) ? _steps : i.EndsStatement ? _nothing : _bareArguments, "")
+        from option in Choose(i => i.Is(TokenKind.LeftBrace) ? _steps! : i.EndsStatement ? _nothing! : _bareArguments!)
         from span in From(start)
         select new DataOptionSyntax(span, name, option.Arguments, option.Steps);
 
@@ -207,7 +207,7 @@ internal static class Grammar
         from name in AnyName
         from equal in Equal
         from source in Expression
-        from options in Choose(i => i.Is(TokenKind.LeftBrace) ? Braces(_dataOption) : Nothing<DataOptionSyntax>(), "")
+        from options in Choose(i => i.Is(TokenKind.LeftBrace) ? Braces(_dataOption) : Nothing<DataOptionSyntax>())
         from span in From(keyword)
         select new DataSyntax(span, name, source, options);
 
@@ -283,8 +283,7 @@ internal static class Grammar
         from name in AnyName
         from arguments in Choose(
             i => IsArgumentList(i) ? Arguments
-                : IsNamed(i) || !(i.EndsStatement || StartsTail(i)) ? Argument.Select(a => ImmutableArray.Create(a)) : Nothing<ArgumentSyntax>(),
-            "")
+                : IsNamed(i) || !(i.EndsStatement || StartsTail(i)) ? Argument.Select(a => ImmutableArray.Create(a)) : Nothing<ArgumentSyntax>())
         from tails in _tailPart.Many()
         from span in From(start)
         select Option(span, name, arguments, tails.Aggregate(new Tail(), (tail, part) => part(tail)));
@@ -420,11 +419,10 @@ internal static class Grammar
             TokenKind.Let => Let,
             TokenKind.Return => _return,
             _ => _statements.GetValueOrDefault(WordAt(i)) ?? (j => NoKeyword((TokenInput)j, inBlock: true)),
-        },
-        "");
+        });
 
     private static readonly Parser<StatementSyntax> _declaration = Choose(
-        i => i.Is(TokenKind.Let) ? Let : _declarations.GetValueOrDefault(WordAt(i)) ?? (j => NoKeyword((TokenInput)j, inBlock: false)), "");
+        i => i.Is(TokenKind.Let) ? Let : _declarations.GetValueOrDefault(WordAt(i)) ?? (j => NoKeyword((TokenInput)j, inBlock: false)));
 
     public static readonly Parser<BlockSyntax> Block =
         from open in Here
@@ -443,7 +441,7 @@ internal static class Grammar
     /// <summary>Says what is wrong with a line that starts with no keyword.</summary>
     private static IResult<StatementSyntax> NoKeyword(TokenInput i, bool inBlock)
     {
-        string word = i.Is(TokenKind.Name) ? i.Span.Text : "";
+        string word = i.Is(TokenKind.Name) ? i.Span.Shown : "";
         var next = i.Next();
         if (i.Kind is TokenKind.If or TokenKind.For)
         {

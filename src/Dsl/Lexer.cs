@@ -275,7 +275,7 @@ public sealed class Lexer
         {
             string plain = string.Concat(word.Select(AsciiLike));
             char odd = word.First(c => AsciiLike(c) != c);
-            Report(DiagnosticCodes.LookAlike, start, _at, $"'{word}' has a letter U+{(int)odd:X4} that looks like '{AsciiLike(odd)}'",
+            Report(DiagnosticCodes.LookAlike, start, _at, $"'{_source.Span(start, _at).Shown}' has a letter U+{(int)odd:X4} that looks like '{AsciiLike(odd)}'",
                 $"write '{plain}'", plain);
         }
 
@@ -371,7 +371,7 @@ public sealed class Lexer
         if (bare)
         {
             string whole = text[0] == '.' ? "0" + text : text.Replace(".", ".0", StringComparison.Ordinal);
-            Report(DiagnosticCodes.BarePoint, start, _at, $"write {whole}: a decimal point needs digits on both sides", $"write {whole}", whole);
+            Report(DiagnosticCodes.BarePoint, start, _at, "a decimal point needs digits on both sides", "add a zero", whole);
             return TokenKind.Number;
         }
 
@@ -416,7 +416,7 @@ public sealed class Lexer
         if (suffix.All(c => c == '_' || char.IsAsciiDigit(c)))
         {
             string plain = number + suffix.Replace("_", "", StringComparison.Ordinal);
-            Report(DiagnosticCodes.MalformedNumber, start, _at, $"digits are not grouped: write {plain}", $"write {plain}", plain);
+            Report(DiagnosticCodes.MalformedNumber, start, _at, "digits are not grouped", "write them together", plain);
         }
         else if (suffix is "e" or "E")
         {
@@ -429,12 +429,12 @@ public sealed class Lexer
         }
         else if (suffix is "f" or "F" or "d" or "L")
         {
-            Report(DiagnosticCodes.MalformedNumber, start, _at, $"a number has no suffix: write {number}", $"write {number}", number);
+            Report(DiagnosticCodes.MalformedNumber, start, _at, "a number has no suffix", "remove it", number);
         }
         else
         {
-            Report(DiagnosticCodes.MalformedNumber, start, _at, $"this number runs into a word; a product is written '{number} * {suffix}'",
-                $"write '{number} * {suffix}'", $"{number} * {suffix}");
+            Report(DiagnosticCodes.MalformedNumber, start, _at, $"this number runs into a word; a product is written '{number} * {_source.Span(end, _at).Shown}'",
+                "write the product", $"{number} * {suffix}");
         }
 
         return true;
@@ -463,12 +463,15 @@ internal static class Layout
         for (int i = 0; i < raw.Count; i++)
         {
             var (kind, start, end, lineBreak) = raw[i];
-            if (lineBreak >= 0 && StartsStatement(source, raw, i)) open.DropToBrace();
+            bool starts = lineBreak >= 0 && StartsStatement(source, raw, i);
+            if (starts) open.DropToBrace();
             if (tokens.Count > 0)
             {
                 full = lineBreak >= 0 ? lineBreak : start;
                 tokens[^1] = tokens[^1] with { FullEnd = full };
-                if (lineBreak >= 0 && open.NewLinesCount && EndsLine(tokens[^1].Kind) && !ContinuesLine(source, raw[i]))
+                var last = tokens[^1].Kind;
+                if (lineBreak >= 0 && open.NewLinesCount && last != TokenKind.NewLine
+                    && (starts ? last != TokenKind.LeftBrace : !last.ContinuesAfter() && !ContinuesLine(source, raw[i])))
                 {
                     full += source.Text.AsSpan(lineBreak).StartsWith("\r\n") ? 2 : 1;
                     tokens.Add(new(TokenKind.NewLine, lineBreak, lineBreak, full, full));
@@ -485,8 +488,10 @@ internal static class Layout
             if (kind == TokenKind.NewLine)
             {
                 var span = source.Span(start, end);
+                bool more = raw[i + 1] is { LineBreak: < 0, Kind: not (TokenKind.EndOfFile or TokenKind.RightBrace) };
                 diagnostics.Add(open.NewLinesCount
-                    ? DiagnosticCodes.Semicolon.At(span, "a statement ends with its line, without ';'").WithFix("remove it", span, "")
+                    ? DiagnosticCodes.Semicolon.At(span, "a statement ends with its line, without ';'")
+                        .WithFix(more ? "start a new line" : "remove it", span, more ? "\n" : "")
                     : DiagnosticCodes.Semicolon.At(span, "arguments are told apart by ','").WithFix("write ','", span, ","));
                 if (!open.NewLinesCount) kind = TokenKind.Comma;
             }
@@ -498,8 +503,6 @@ internal static class Layout
 
         return [.. tokens];
     }
-
-    private static bool EndsLine(TokenKind last) => last != TokenKind.NewLine && !last.ContinuesAfter();
 
     private static bool ContinuesLine(SourceText source, RawToken next) => next.Kind == TokenKind.EndOfFile || next.Kind.ContinuesBefore()
         || (next.Kind == TokenKind.Name && Text(source, next) is "as" or "gradient");

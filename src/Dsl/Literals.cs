@@ -10,7 +10,8 @@ public static class StringLiteral
     public static string Value(string literal)
     {
         var value = new StringBuilder(literal.Length);
-        for (int i = 1; i < End(literal);) i += Unit(literal, i, value);
+        int end = End(literal);
+        for (int i = 1; i < end;) i += Unit(literal, i, value);
         return value.ToString();
     }
 
@@ -40,8 +41,8 @@ public static class StringLiteral
     internal static int Offset(string literal, int index)
     {
         var value = new StringBuilder();
-        int i = 1;
-        while (value.Length < index && i < End(literal)) i += Unit(literal, i, value);
+        int i = 1, end = End(literal);
+        while (value.Length < index && i < end) i += Unit(literal, i, value);
         return i;
     }
 
@@ -71,6 +72,8 @@ public static class StringLiteral
         value.Append(literal[i]);
         return 1;
     }
+
+    internal static bool IsTerminated(string literal) => End(literal) < literal.Length;
 
     /// <summary>Where the closing quote is; the end of a literal that lacks one.</summary>
     private static int End(string literal)

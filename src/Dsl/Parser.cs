@@ -50,6 +50,7 @@ public static class Parser
         {
             first.State.Expect(rest.Index, new(TokenKind.NewLine.Text()));
             first.State.Report();
+            while (!rest.EndsStatement) rest = rest.Next();
         }
 
         return rest;

@@ -222,9 +222,15 @@ public static class SyntaxPrinter
         {
             string value = number.Integer is { } integer
                 ? integer.ToString(CultureInfo.InvariantCulture)
-                : number.IsPercent ? number.Span.Text[..(number.Span.Text.IndexOf('%') + 1)] : number.Value.ToString("R", CultureInfo.InvariantCulture);
+                : number.IsPercent ? number.Span.Text[..(number.Span.Text.IndexOf('%') + 1)] : Real(number.Value);
             if (number.Unit == CountUnit.None) Append(value);
             else Form(number.Unit == CountUnit.Steps ? "steps" : "epochs", value);
+        }
+
+        private static string Real(double value)
+        {
+            string text = value.ToString("R", CultureInfo.InvariantCulture);
+            return text.All(char.IsAsciiDigit) ? text + ".0" : text;
         }
 
         private void Binary(BinarySyntax binary)

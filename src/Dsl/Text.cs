@@ -91,6 +91,9 @@ public readonly record struct TextSpan(SourceText Source, int Start, int Length)
     /// <summary>The text that is spanned.</summary>
     public string Text => IsNone ? "" : Source.Text.Substring(Start, Length);
 
+    /// <summary>The text for a message: cut after 40 characters.</summary>
+    public string Shown => Length <= 40 ? Text : string.Concat(Source.Text.AsSpan(Start, 39), "…");
+
     /// <summary>The smallest span over this one and a later one of the same source.</summary>
     public TextSpan To(TextSpan last) => new(Source, Start, last.End - Start);
 

@@ -69,6 +69,7 @@ internal sealed class ParseState(SourceText source, ImmutableArray<Token> tokens
     private int _furthest = -1;
     private Diagnostic? _special;
     private int _depth;
+    private int _unclosedAt = -1;
 
     public SourceText Source { get; } = source;
 
@@ -154,8 +155,8 @@ internal sealed class ParseState(SourceText source, ImmutableArray<Token> tokens
     private Diagnostic? Describe()
     {
         if (_special is not null) return _special;
-        // A character that means nothing was reported already.
-        if (_furthest > 0 && Tokens[_furthest - 1].Kind == TokenKind.Bad) return null;
+        // A character that means nothing, or a string that swallowed the line, was reported already.
+        if (_furthest > 0 && (Tokens[_furthest - 1].Kind == TokenKind.Bad || IsUnterminated(_furthest - 1))) return null;
         var found = Tokens[_furthest];
         int before = Previous(_furthest);
         var span = SpanOf(_furthest);
@@ -172,24 +173,32 @@ internal sealed class ParseState(SourceText source, ImmutableArray<Token> tokens
         if (opening >= 0 && Tokens[opening].Partner < 0)
         {
             string open = Tokens[opening].Kind.Text(), close = Tokens[opening].Kind.Closing().Text();
-            if (open == "{") return DiagnosticCodes.Unclosed.At(SpanOf(opening), "this '{' is not closed").With(span, "expected '}' here");
+            if (open == "{")
+            {
+                // Where several braces are open at one place, one of them says enough.
+                if (_unclosedAt == _furthest) return null;
+                _unclosedAt = _furthest;
+                return DiagnosticCodes.Unclosed.At(SpanOf(opening), "this '{' is not closed").With(span, "expected '}' here");
+            }
+
             return DiagnosticCodes.Unclosed.At(span, $"expected {wanted} to close the '{open}'").With(SpanOf(opening), $"'{open}' opened here");
         }
 
-        if (found.Kind.IsReserved() && _expected.TrueForAll(e => e.Text == TokenKind.Name.Text()))
+        if (found.Kind.IsReserved() && _expected.Exists(e => e.Text == TokenKind.Name.Text()))
         {
             return DiagnosticCodes.ReservedWord.At(span, $"'{span.Text}' is a reserved word and cannot be a name");
         }
 
-        string after = before == _furthest || Tokens[before].Kind is TokenKind.NewLine ? "" : $" after '{Clip(SpanOf(before).Text)}'";
+        string after = before == _furthest || Tokens[before].Kind is TokenKind.NewLine ? "" : $" after '{SpanOf(before).Shown}'";
         string instead = found.Kind.IsFixed() || found.Kind is TokenKind.Name or TokenKind.Number or TokenKind.String
-            ? $"'{Clip(span.Text)}'"
+            ? $"'{span.Shown}'"
             : found.Kind.Text();
         var diagnostic = DiagnosticCodes.UnexpectedToken.At(span, $"expected {wanted}{after}, found {instead}");
         return opening >= 0 ? diagnostic.With(SpanOf(opening), $"'{Tokens[opening].Kind.Text()}' opened here") : diagnostic;
     }
 
-    private static string Clip(string text) => text.Length <= 40 ? text : text[..38] + "…";
+    private bool IsUnterminated(int index) =>
+        Tokens[index].Kind == TokenKind.String && !StringLiteral.IsTerminated(SpanOf(index).Text);
 
     private static string Join(IEnumerable<string> texts)
     {

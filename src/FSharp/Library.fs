@@ -23,10 +23,10 @@ module Expr =
     let argmax (x: Expr) = x.ArgMax()
     let equalTo (y: Expr) (x: Expr) = x.EqualTo y
     let matmul (y: Expr) (x: Expr) = x.MatMul y
-    let reshape (dims: Dim list) (x: Expr) = x.Reshape(Shape(ReadOnlySpan(List.toArray dims)))
+    let reshape (dims: Dim list) (x: Expr) = x.Reshape(Shape(List.toArray dims))
     let stopGradient (x: Expr) = x.StopGradient()
     /// A fresh variable of float type: `Expr.variable "x" [ dim "B"; size 64 ]`.
-    let variable (name: string) (dims: Dim list) = Expr.Variable(name, Shape(ReadOnlySpan(List.toArray dims)))
+    let variable (name: string) (dims: Dim list) = Expr.Variable(name, Shape(List.toArray dims))
     /// The gradient of a scalar: `y |> Expr.grad x`.
     let grad (x: Expr) (y: Expr) = y.Grad x
     /// The gradient, or why there is none.
@@ -94,3 +94,15 @@ module Model =
 
     /// The model as `.dnn` text.
     let toSource (model: Model) = model.ToSource()
+
+    /// Trains; the result carries the weights, the best ones, and the log.
+    let fit (recipe: TrainingRecipe) (data: DataSet) (model: Model) = Trainer.Fit(model, recipe, data)
+
+    /// The outputs for some inputs: `model |> Model.predict weights [ "features", x ]`.
+    let predict (weights: Weights) (inputs: (string * Tensor) list) (model: Model) =
+        let given = inputs |> List.map (fun (name, value) -> struct (name, value)) |> List.toArray
+        Predictor(model, weights).Predict given
+
+    /// The gradient of the sum of the losses, for every parameter, as a model of its own.
+    let gradient (model: Model) =
+        ModelPrinter.Differentiate(model, model.TotalLoss, [| for p in model.Parameters -> Named(p.Path, p.Variable) |])

@@ -366,14 +366,14 @@ public sealed partial class Expr
 
     /// <summary>
     /// Brings two operands to one element type: bool counts as float, a literal takes the type of the other (one with a
-    /// fraction lifts i64), i64 with float gives float.
+    /// fraction lifts i64; of two float literals the one whose type is open does), i64 with float gives float.
     /// </summary>
     private static void Promote(ref Expr x, ref Expr y)
     {
         (x, y) = (Arithmetic(x), Arithmetic(y));
         if (x.DType == y.DType)
             return;
-        if (x.Op is Literal left && (y.DType.IsFloat() || double.IsInteger(left.Number)))
+        if (x.Op is Literal left && (y.DType.IsFloat() || double.IsInteger(left.Number)) && !(x.DType.IsFloat() && y is { Op: Literal, DType: DType.Float }))
             x = Scalar(left.Number, y.DType);
         else if (y.Op is Literal right && (x.DType.IsFloat() || double.IsInteger(right.Number)))
             y = Scalar(right.Number, x.DType);

@@ -134,13 +134,13 @@ public sealed class ModelBuilder
     /// <summary>Makes this the model that layers applied on this thread belong to, until disposed.</summary>
     public IDisposable Enter() => new Entered(this);
 
-    public Expr Input(string name, params ReadOnlySpan<Dim> shape) => Input(name, DType.Float, shape);
+    public Expr Input(string name, params Dim[] shape) => Input(name, DType.Float, shape);
 
-    public Expr Input(string name, DType type, params ReadOnlySpan<Dim> shape) => Declare(inputs, name, new TensorType(type, new Shape(shape)));
+    public Expr Input(string name, DType type, params Dim[] shape) => Declare(inputs, name, new TensorType(type, new Shape(shape)));
 
-    public Expr Target(string name, params ReadOnlySpan<Dim> shape) => Target(name, DType.Float, shape);
+    public Expr Target(string name, params Dim[] shape) => Target(name, DType.Float, shape);
 
-    public Expr Target(string name, DType type, params ReadOnlySpan<Dim> shape) => Declare(targets, name, new TensorType(type, new Shape(shape)));
+    public Expr Target(string name, DType type, params Dim[] shape) => Declare(targets, name, new TensorType(type, new Shape(shape)));
 
     /// <summary>What inference returns.</summary>
     public void Output(string name, Expr value) => Add(outputs, name, value);

@@ -310,6 +310,12 @@ public sealed class Shape : IEquatable<Shape>
         Dims = ImmutableArray.Create(dims);
     }
 
+    /// <summary>The same, for languages without spans as variable arguments.</summary>
+    public Shape(params Dim[] dims)
+        : this(dims.AsSpan())
+    {
+    }
+
     /// <summary>The shape of one number: no axes.</summary>
     public static Shape Scalar { get; } = new();
 

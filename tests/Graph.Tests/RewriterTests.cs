@@ -92,6 +92,16 @@ public class RewriterTests
     }
 
     [Fact]
+    public void Softplus_and_the_loss_made_of_it_have_their_slope_at_zero()
+    {
+        var x = Expr.Variable("x", Shape.Scalar);
+        Assert.Equal(0.5, Value(x.Softplus().Grad(x), x, 0));
+        Assert.Equal(0.25, Value(x.Softplus().Grad(x).Grad(x), x, 0));
+        Assert.Equal(-0.5, Value(Losses.BceWithLogits(x, 1).Grad(x), x, 0));
+        Assert.Equal(0.5, Value(x.LogSigmoid().Grad(x), x, 0));
+    }
+
+    [Fact]
     public void Rules_that_never_end_are_named()
     {
         var there = new RewriteRule("there", "x + y → x · y", x => x.Op is Add ? Expr.Make(new Mul(), [.. x.Args]) : null);

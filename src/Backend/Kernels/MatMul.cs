@@ -27,7 +27,7 @@ internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, Produc
         var m = Merge(rows, a => a.C);
         var n = Merge(columns, a => a.C);
         var column = Take(n, n.Count - 1);
-        var row = Take(m, m.IndexOf(m.MaxBy(a => a.Size)));
+        var row = Take(m, m.FindIndex(a => a.Size == m.Max(b => b.Size)));
         batches.AddRange(m);
         batches.AddRange(n);
         batches.Sort((x, y) => y.C.CompareTo(x.C));

@@ -19,8 +19,8 @@ public static class Activations
     public static Expr GeluTanh(this Expr x) =>
         ModelBuilder.Function("gelu", x, x => 0.5 * x * (1 + (Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))).Tanh()));
 
-    /// <summary>log(1 + eˣ) without overflow: max(x, 0) + log1p(e^(−|x|)).</summary>
-    public static Expr Softplus(this Expr x) => ModelBuilder.Function("softplus", x, x => x.Relu() + (-x.Abs()).Exp().Log1p());
+    /// <summary>log(1 + eˣ) without overflow; smooth at 0, unlike max(x, 0) + log1p(e^(−|x|)), whose derivative there would be 0 by convention.</summary>
+    public static Expr Softplus(this Expr x) => ModelBuilder.Function("softplus", x, Log1pExp);
 
     /// <summary>log σ(x) = −softplus(−x)</summary>
     public static Expr LogSigmoid(this Expr x) => ModelBuilder.Function("log_sigmoid", x, x => -(-x).Softplus());
@@ -38,4 +38,14 @@ public static class Activations
         var shifted = x - x.ReduceMax(axis, keep: true).StopGradient();
         return shifted - shifted.Exp().Sum(axis, keep: true).Log();
     });
+
+    /// <summary>
+    /// log(1 + eˣ), which beyond 37 is x to the last digit of a double. The branch that is not taken stays finite, so that no derivative of any
+    /// order is 0 · ∞.
+    /// </summary>
+    internal static Expr Log1pExp(Expr x)
+    {
+        var small = x.LessThan(37);
+        return Expr.Where(small, Expr.Where(small, x, 0).Exp().Log1p(), x);
+    }
 }

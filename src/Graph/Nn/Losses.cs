@@ -47,12 +47,12 @@ public static class Losses
         return Reduce(perRow, counts, weight, reduction);
     }
 
-    /// <summary>−y log σ(x) − (1 − y) log(1 − σ(x)) = max(x, 0) − xy + log(1 + e^(−|x|)), from the logit x.</summary>
+    /// <summary>−y log σ(x) − (1 − y) log(1 − σ(x)) = log(1 + eˣ) − xy, from the logit x.</summary>
     public static Expr BceWithLogits(Expr logits, Expr labels, Expr? weight = null, LossReduction reduction = LossReduction.Mean)
     {
         RequireSame("bce_with_logits", "labels", logits.Shape, labels.Shape, "");
         var y = labels.Cast(logits.DType);
-        return Reduce(logits.Relu() - (logits * y) + (-logits.Abs()).Exp().Log1p(), null, weight, reduction);
+        return Reduce(Activations.Log1pExp(logits) - (logits * y), null, weight, reduction);
     }
 
     /// <summary>(prediction − target)²</summary>

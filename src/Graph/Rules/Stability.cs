@@ -9,9 +9,6 @@ namespace Dnn.Graph;
 /// </summary>
 public static class StabilityRules
 {
-    /// <summary>Beyond it 1 + eˣ is eˣ in double: e⁻³⁷ is below half a unit in the last place of 1.</summary>
-    private const double SoftplusLimit = 37;
-
     /// <summary>
     /// Costs an exponential where the derivative of the sigmoid has 1 − y from its output, so it is for what users write, before
     /// differentiating, and not among the default rules.
@@ -27,10 +24,10 @@ public static class StabilityRules
         new("log_of_sum_exp", "log Σ eˣ → m + log Σ e^(x − m) with m = max x", LogOfSumExp),
         new("log_of_mean_exp", "log(Σ eˣ / n) → log Σ eˣ − log n, and ·", LogOfMeanExp),
         new("softmax", "eˣ / Σ eˣ → e^(x − m) / Σ e^(x − m) with m = max x", Softmax),
-        new("log_of_logistic", "log σ(x) → −softplus(−x)", x => x.Is<Log>(out var a) && a.Is<Logistic>(out var b) ? -Softplus(-b) : null),
+        new("log_of_logistic", "log σ(x) → −softplus(−x)", x => x.Is<Log>(out var a) && a.Is<Logistic>(out var b) ? -Activations.Log1pExp(-b) : null),
         new("log_of_logistic_complement", "log(1 − σ(x)) → −softplus(x)", x =>
-            x.Is<Log>(out var a) && Minus(a, 1) is { } b && b.Is<Logistic>(out var c) ? -Softplus(c) : null),
-        new("softplus", "log(1 + eˣ) → x beyond 37", x => x.Is<Log1p>(out var a) && a.Is<Exp>(out var b) && !IsBounded(b) ? Softplus(b) : null),
+            x.Is<Log>(out var a) && Minus(a, 1) is { } b && b.Is<Logistic>(out var c) ? -Activations.Log1pExp(c) : null),
+        new("softplus", "log(1 + eˣ) → x beyond 37", x => x.Is<Log1p>(out var a) && a.Is<Exp>(out var b) && !IsBounded(b) ? Activations.Log1pExp(b) : null),
         new("log1p", "log(1 + x) → log1p x: keeps the digits of a small x", x => x.Is<Log>(out var a) && Plus(a, 1) is { } b ? b.Log1p() : null),
         new("expm1", "eˣ − 1 → expm1 x: keeps the digits where eˣ is near 1", x => Plus(x, -1) is { } a && a.Is<Exp>(out var b) ? b.Expm1() : null),
         new("minus_expm1", "1 − eˣ → −expm1 x", x => Minus(x, 1) is { } a && a.Is<Exp>(out var b) ? -b.Expm1() : null),
@@ -43,13 +40,6 @@ public static class StabilityRules
 
     /// <summary>y where the node is c − y.</summary>
     private static Expr? Minus(Expr node, double c) => Plus(node, c) is { } rest && rest.Is<Neg>(out var y) ? y : null;
-
-    /// <summary>log(1 + eˣ): beyond the limit it is x to the last digit, and the branch not taken stays finite, so that no derivative is 0 · ∞.</summary>
-    private static Expr Softplus(Expr x)
-    {
-        var small = x.LessThan(SoftplusLimit);
-        return Expr.Where(small, Expr.Where(small, x, 0).Exp().Log1p(), x);
-    }
 
     /// <summary>Whether x is bounded above by its form, so that eˣ does not overflow.</summary>
     private static bool IsBounded(Expr x) => x.Op switch
@@ -78,7 +68,7 @@ public static class StabilityRules
     }
 
     /// <summary>Whether x is a − max a: behind stretching, guards and stop_gradient stands a maximum of the other summand.</summary>
-    private static bool IsShifted(Expr x) => x.Is<Add>(out var a, out var b) && (IsMaximumOf(a, b) || IsMaximumOf(b, a));
+    private static bool IsShifted(Expr x) => Unmoved(x).Is<Add>(out var a, out var b) && (IsMaximumOf(a, b) || IsMaximumOf(b, a));
 
     private static bool IsMaximumOf(Expr x, Expr shift)
     {
@@ -93,17 +83,17 @@ public static class StabilityRules
                     shift = shift.Args[1].IsSplat(out _) ? shift.Args[2] : shift.Args[1];
                     break;
                 default:
-                    return shift.Op is ReduceMax && Moved(shift.Args[0]) == Moved(x);
+                    return shift.Op is ReduceMax && Unmoved(shift.Args[0]) == Unmoved(x);
             }
         }
+    }
 
-        // Layout rules take movements and maxima from under a maximum.
-        static Expr Moved(Expr node)
-        {
-            while (node.Op is Reshape or Transpose or Reverse or ReduceMax)
-                node = node.Args[0];
-            return node;
-        }
+    /// <summary>What is left when movements and maxima are taken away, as layout rules take them from under a maximum.</summary>
+    private static Expr Unmoved(Expr node)
+    {
+        while (node.Op is Reshape or Broadcast or Transpose or Reverse or ReduceMax)
+            node = node.Args[0];
+        return node;
     }
 
     private static Expr? LogOfExpQuotient(Expr node) =>

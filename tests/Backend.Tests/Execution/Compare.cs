@@ -1,5 +1,6 @@
 using Dnn.Graph;
 using MathNet.Numerics.Providers.LinearAlgebra;
+using Xunit;
 
 namespace Dnn.Backend.Tests;
 

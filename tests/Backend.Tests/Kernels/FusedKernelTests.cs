@@ -4,6 +4,7 @@ using System.Runtime.Intrinsics;
 using Dnn.Graph;
 
 using Xunit;
+using Random = System.Random;
 
 namespace Dnn.Backend.Tests;
 
