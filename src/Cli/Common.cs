@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Dnn.Backend;
 using Dnn.Graph;
+using MathNet.Numerics.Providers.LinearAlgebra;
 
 namespace Dnn.Cli;
 
@@ -71,7 +72,7 @@ internal static class Common
     {
         Float = type ?? DType.F32,
         Threads = threads ?? Environment.ProcessorCount,
-        MatrixProduct = provider == "mathnet" ? new MathNetMatrixProduct(MathNet.Numerics.Providers.LinearAlgebra.ManagedLinearAlgebra.ManagedLinearAlgebraProvider.Instance) : null,
+        MatrixProduct = provider == "mathnet" ? new MathNetMatrixProduct(LinearAlgebraControl.Provider) : null,
     };
 
     /// <summary>Names in a list: <c>a,b</c>.</summary>

@@ -71,7 +71,7 @@ internal sealed class SummaryCommand : CliCommand
         });
         console.Profile.Width = terminal.Width ?? 200;
         console.Profile.Capabilities.Unicode = true;
-        var table = new Table().Border(TableBorder.Simple);
+        var table = new Spectre.Console.Table().Border(TableBorder.Simple);
         table.AddColumn(new TableColumn(Markup.Escape(model.Name)).NoWrap());
         table.AddColumn("kind");
         table.AddColumn(new TableColumn("output").NoWrap());

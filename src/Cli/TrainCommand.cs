@@ -131,7 +131,7 @@ internal sealed class TrainCommand : CliCommand
                 if (invocation.Terminal.IsInteractive && !invocation.Quiet)
                     WithBar(cancellation);
                 else
-                    Train(null, r => invocation.Note(Line(r)), cancellation);
+                    Train(null, records => invocation.Note(Line(records)), cancellation);
             }
             finally
             {
@@ -150,12 +150,12 @@ internal sealed class TrainCommand : CliCommand
             return 0;
         }
 
-        private void Train(Action<Trainer>? afterStep, Action<LogRecord> show, CancellationToken cancellation)
+        private void Train(Action<Trainer>? afterStep, Action<IReadOnlyList<LogRecord>> show, CancellationToken cancellation)
         {
-            var pending = new List<LogRecord>();
+            var epoch = new List<LogRecord>();
             foreach (var record in trainer.Run(afterStep, cancellation))
             {
-                pending.Add(record);
+                epoch.Add(record);
                 folder.Append(record);
                 if (invocation.Json)
                 {
@@ -163,13 +163,13 @@ internal sealed class TrainCommand : CliCommand
                     invocation.Output.Flush();
                 }
 
-                show(record);
-                if (pending.Count < splits)
+                if (epoch.Count < splits)
                     continue;
                 if (trainer.BestEpoch == record.Epoch)
-                    best = [.. pending];
-                pending.Clear();
+                    best = [.. epoch];
                 unsaved = trainer.Capture();
+                show(epoch);
+                epoch.Clear();
                 if (sinceSave.Elapsed > SaveEvery)
                     Save();
             }
@@ -214,7 +214,7 @@ internal sealed class TrainCommand : CliCommand
                             task.Value = t.Step;
                             task.Description = string.Create(CultureInfo.InvariantCulture, $"epoch {t.Epoch}  step {t.Step}  loss {t.RunningLoss:0.0000}{last}");
                         },
-                        record => last = record.Split == DataDescription.Train ? last : "  " + Markup.Escape(Values(record)),
+                        records => last = "  " + Markup.Escape(Values(records[^1])),
                         cancellation);
                 });
         }
@@ -229,7 +229,8 @@ internal sealed class TrainCommand : CliCommand
             invocation.Output.WriteLine($"in {folder.Path}: best.safetensors, last/, metrics.jsonl, curves.svg");
         }
 
-        private static string Line(LogRecord record) => string.Create(CultureInfo.InvariantCulture, $"epoch {record.Epoch}, step {record.Step}: {Values(record)}, {record.Seconds:0.0} s");
+        private static string Line(IReadOnlyList<LogRecord> records) =>
+            string.Create(CultureInfo.InvariantCulture, $"epoch {records[0].Epoch}, step {records[0].Step}: {string.Join("; ", records.Select(Values))}; {records[0].Seconds:0.0} s");
 
         private static string Values(LogRecord record) => $"{record.Split} {string.Join(", ", record.Values.Select(v => $"{v.Key} {v.Value.ToString("0.0000", CultureInfo.InvariantCulture)}"))}";
     }

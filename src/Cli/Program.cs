@@ -1,1 +1,0 @@
-return Dnn.Cli.Cli.Main(args);
