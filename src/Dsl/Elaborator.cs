@@ -425,7 +425,7 @@ internal sealed partial class Elaborator
 
         var shape = DeclaredShape(type, c);
         builder.Location = LocationOf(statement);
-        var variable = isTarget ? builder.Target(name.Text, ElementType(type), shape.Dims.AsSpan()) : builder.Input(name.Text, ElementType(type), shape.Dims.AsSpan());
+        var variable = isTarget ? builder.Target(name.Text, ElementType(type), [.. shape.Dims]) : builder.Input(name.Text, ElementType(type), [.. shape.Dims]);
         declared[variable] = new Label(type.Span, $"`{name.Text}` is declared {type.Span.Text}");
         return variable;
     }
