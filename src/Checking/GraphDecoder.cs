@@ -26,7 +26,7 @@ internal sealed class GraphDecoder
     /// <summary>One choice for each; those of the first list are smooth.</summary>
     private static readonly Func<GraphDecoder, Expr?>[] SmoothSteps =
     [
-        d => d.FreshVariable(DType.Float),
+        d => d.FreshVariable(DType.Float), d => d.FreshVariable(DType.Float), d => d.FreshVariable(DType.Float),
         d => d.FreshVariable(DType.F64),
         d => Expr.Scalar((d.Next(9) - 4) * 0.5),
         d => Expr.Make(new Table(DType.Float, [3], [.. Enumerable.Range(0, 3).Select(_ => (d.Next(9) - 4) * 0.3)])),

@@ -17,8 +17,7 @@ public class RecipeTests(ITestOutputHelper output)
         Rewriter[] counting = [Counting(Rewriter.Default), Counting(Rewriter.Stabilize)];
         for (var seed = 0ul; seed < 1000; seed++)
         {
-            var rows = Enumerable.Range(0, 18).Select(i => Enumerable.Range(0, 12).Select(k => (int)Philox.Bits24(seed, (12 * i) + k)).ToImmutableArray());
-            var recipe = new GraphRecipe(GraphKind.Any, [.. rows]);
+            var recipe = Recipe(GraphKind.Any, seed);
             Expr[] roots = [.. recipe.Sample.PhasedRoots, .. Gradient.Of(recipe.Sample.Loss, recipe.Sample.Inputs).OfType<Expr>()];
             foreach (var node in Expr.PostOrder(recipe.Sample.PhasedRoots))
                 counts[node.Op.GetType()] = counts.GetValueOrDefault(node.Op.GetType()) + 1;
@@ -43,4 +42,24 @@ public class RecipeTests(ITestOutputHelper output)
             },
         })]);
     }
+
+    [Fact]
+    public void The_oracles_answer_for_most_random_graphs()
+    {
+        var (checks, skipped, inputs, differences) = (0, 0, 0, 0);
+        for (var seed = 0ul; seed < 100; seed++)
+        {
+            var sample = Recipe(GraphKind.Differentiable, seed).Sample;
+            var report = GradientChecker.Check(sample.Loss, sample.Inputs, sample.Point, new GradientCheckOptions(Sizes: sample.Sizes));
+            Assert.True(report.Passed, report.ToString());
+            (checks, skipped, inputs) = (checks + report.Checks, skipped + report.Skipped, inputs + sample.Inputs.Length);
+            differences += report.Skipped == 0 ? 1 : 0;
+        }
+
+        output.WriteLine($"{checks} comparisons, {skipped} skipped, {differences} of 100 graphs without any skipped, {inputs} inputs");
+        Assert.True(checks > 5000 && inputs > 150 && differences > 50);
+    }
+
+    private static GraphRecipe Recipe(GraphKind kind, ulong seed) =>
+        new(kind, [.. Enumerable.Range(0, 18).Select(i => Enumerable.Range(0, 12).Select(k => (int)Philox.Bits24(seed, (12 * i) + k)).ToImmutableArray())]);
 }
