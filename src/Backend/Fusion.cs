@@ -56,6 +56,9 @@ internal sealed class Fusion
     /// <summary>The group of an elementwise node or a reduction; null for others.</summary>
     public FusionGroup? GroupOf(int id) => groupOf[id];
 
+    /// <summary>Whether the program asks for the value.</summary>
+    public bool IsRoot(int id) => isRoot[id];
+
     /// <summary>Whether the value, of a node in a group, is used elsewhere.</summary>
     public bool IsStored(int id) => !repeated.Contains(id) && (isRoot[id] || IsUsedOutside(id, groupOf[id]!));
 

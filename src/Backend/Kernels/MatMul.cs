@@ -7,11 +7,14 @@ internal readonly record struct ProductAxis(long Size, long A, long B, long C);
 
 /// <summary>
 /// A tensor product as matrix products: axes that walk together are merged, one group each becomes rows, columns and
-/// sum, and the others are batches.
+/// sum, and the others are batches. Where the result runs along an axis of A, C = A·B is computed as Cᵀ = Bᵀ·Aᵀ.
 /// </summary>
-internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, ProductAxis Columns, ProductAxis Inner, ProductAxis[] Batches)
+internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, ProductAxis Columns, ProductAxis Inner, ProductAxis[] Batches, bool Swapped)
 {
     public long Flops => 2 * Batches.Aggregate((long)M * N * K, (product, axis) => product * axis.Size);
+
+    /// <summary>Whether a result with these axes can be written at all: its innermost axis is one of rows or columns.</summary>
+    public static bool CanWrite(IEnumerable<ProductAxis> rows, IEnumerable<ProductAxis> columns) => rows.Concat(columns).Any(a => a.Size != 1 && a.C == 1);
 
     /// <summary>The plan, or null where no order of the contracted axes walks both operands with one stride.</summary>
     /// <param name="batch">Axes of both operands and the result.</param>
@@ -26,13 +29,23 @@ internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, Produc
         var batches = Merge(batch, a => a.C);
         var m = Merge(rows, a => a.C);
         var n = Merge(columns, a => a.C);
+        var swapped = n.Count > 0 && n[^1].C != 1 && m.Count > 0 && m[^1].C == 1;
+        if (swapped)
+        {
+            (m, n) = (n.ConvertAll(Turn), m.ConvertAll(Turn));
+            batches = batches.ConvertAll(Turn);
+            inner = Turn(inner.Value);
+        }
+
         var column = Take(n, n.Count - 1);
         var row = Take(m, m.FindIndex(a => a.Size == m.Max(b => b.Size)));
         batches.AddRange(m);
         batches.AddRange(n);
         batches.Sort((x, y) => y.C.CompareTo(x.C));
-        return new ProductPlan((int)row.Size, (int)column.Size, (int)inner.Value.Size, row, column, inner.Value, [.. batches]);
+        return new ProductPlan((int)row.Size, (int)column.Size, (int)inner.Value.Size, row, column, inner.Value, [.. batches], swapped);
     }
+
+    private static ProductAxis Turn(ProductAxis axis) => axis with { A = axis.B, B = axis.A };
 
     private static ProductAxis Take(List<ProductAxis> axes, int at)
     {
@@ -62,7 +75,7 @@ internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, Produc
         var result = new List<ProductAxis>();
         foreach (var axis in axes.Where(a => a.Size != 1).OrderByDescending(order))
         {
-            if (result.Count > 0 && result[^1] is var last && last.A == axis.A * axis.Size && last.B == axis.B * axis.Size && last.C == axis.C * axis.Size)
+            if (result.Count > 0 && result[^1] is var last && last.Size * axis.Size <= int.MaxValue && last.A == axis.A * axis.Size && last.B == axis.B * axis.Size && last.C == axis.C * axis.Size)
                 result[^1] = axis with { Size = axis.Size * last.Size };
             else
                 result.Add(axis);
@@ -74,7 +87,7 @@ internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, Produc
 
 /// <summary>A tensor product.</summary>
 internal sealed class ProductInstruction(int node, DType type, ProductPlan plan, Operand left, Operand right, Operand target)
-    : Instruction(node, [left, right, target], 2)
+    : Instruction(node, plan.Swapped ? [right, left, target] : [left, right, target], 2)
 {
     public override string Name => plan.Batches.Length == 0
         ? $"matmul {plan.M} x {plan.N} x {plan.K}"
