@@ -1,6 +1,5 @@
-using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Collections.Immutable;
+using System.CommandLine;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -14,8 +13,8 @@ public static class Cli
     /// <summary>What a command line means that cannot be understood.</summary>
     internal const int Usage = 2;
 
-    /// <summary>Every command, in the order in which help lists them.</summary>
-    internal static ImmutableArray<CliCommand> Commands { get; } =
+    /// <summary>Every command, in the order in which help lists them. A command belongs to one command line.</summary>
+    internal static ImmutableArray<CliCommand> Commands() =>
     [
         new TrainCommand(), new CheckCommand(), new TestCommand(), new EvalCommand(), new RunCommand(), new InitCommand(),
         new SummaryCommand(), new GradCommand(), new GradcheckCommand(), new DumpCommand(), new ExplainCommand(), new CalcCommand(), new BenchCommand(),
@@ -63,23 +62,19 @@ public static class Cli
         }
     }
 
+    /// <summary>What is wrong with a command line; nothing if it runs or shows help.</summary>
+    internal static IReadOnlyList<string> Problems(IReadOnlyList<string> args) => new Line(args).Problems();
+
     private static int Dispatch(IReadOnlyList<string> args, Terminal terminal)
     {
-        var help = new Option<bool>("--help", "-h", "-?") { Description = "Shows this.", Recursive = true };
-        var version = new Option<bool>("--version") { Description = "Shows the version." };
-        var root = new Command("dnn", Help.Tagline) { help, version };
-        foreach (var command in Commands)
-            root.Subcommands.Add(command);
-        // '@' is the matrix product, not a file with more arguments; -o is no bundle.
-        var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
-        var chosen = parsed.CommandResult.Command as CliCommand;
-        if (parsed.GetValue(help))
+        var line = new Line(args);
+        if (line.WantsHelp)
         {
-            Help.Write(terminal.Output, chosen, Commands);
+            Help.Write(terminal.Output, line.Chosen, line.Commands);
             return 0;
         }
 
-        if (parsed.GetValue(version) && chosen is null)
+        if (line.WantsVersion)
         {
             terminal.Output.WriteLine(typeof(Cli).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]);
             return 0;
@@ -87,44 +82,70 @@ public static class Cli
 
         if (args.Count == 0)
         {
-            Help.Write(terminal.Error, null, Commands);
+            Help.Write(terminal.Error, null, line.Commands);
             return Usage;
         }
 
-        var wrong = Wrong(parsed, chosen);
-        if (wrong.Count > 0)
+        var problems = line.Problems();
+        if (problems.Count > 0)
         {
-            foreach (var message in wrong)
-                Faults.Error(terminal, message);
-            terminal.Error.WriteLine(chosen is null ? "`dnn --help` lists the commands." : $"`dnn {chosen.Name} --help` shows how it is used.");
+            foreach (var problem in problems)
+                Faults.Error(terminal, problem);
+            terminal.Error.WriteLine(line.Chosen is null ? "`dnn --help` lists the commands." : $"`dnn {line.Chosen.Name} --help` shows how it is used.");
             return Usage;
         }
 
-        return chosen!.Execute(new Invocation(parsed, terminal, chosen));
+        return line.Chosen!.Execute(new Invocation(line.Parsed, terminal, line.Chosen));
     }
 
-    /// <summary>What is wrong with a command line: what nobody understands first, else what is missing.</summary>
-    private static List<string> Wrong(ParseResult parsed, CliCommand? chosen)
+    /// <summary>A command line, parsed.</summary>
+    private sealed class Line
     {
-        var messages = new List<string>();
-        foreach (var token in parsed.UnmatchedTokens)
+        private readonly Option<bool> help = new("--help", "-h", "-?") { Description = "Shows this.", Recursive = true };
+        private readonly Option<bool> version = new("--version") { Description = "Shows the version." };
+
+        public Line(IReadOnlyList<string> args)
         {
-            var isOption = token.StartsWith('-');
-            IEnumerable<string> candidates = isOption ? parsed.CommandResult.Command.Options.Select(o => o.Name).Append("--help") : chosen is null ? Commands.Select(c => c.Name) : [];
-            var near = Suggestion.Closest(token.Split('=')[0], candidates);
-            var what = isOption ? "unknown option" : chosen is null ? "unknown command" : "one argument too many:";
-            messages.Add($"{what} '{token}'{(near is null ? "" : $"; did you mean '{near}'?")}");
+            var root = new Command("dnn", Help.Tagline) { help, version };
+            foreach (var command in Commands)
+                root.Subcommands.Add(command);
+            // '@' is the matrix product, not a file with more arguments; -o is no bundle.
+            Parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
         }
 
-        if (messages.Count > 0)
-            return messages;
-        foreach (var argument in parsed.CommandResult.Command.Arguments)
-        {
-            if (argument.Arity.MinimumNumberOfValues > 0 && parsed.GetResult(argument) is not { Tokens.Count: > 0 })
-                messages.Add($"`dnn {parsed.CommandResult.Command.Name}` needs {argument.HelpName}");
-        }
+        public ImmutableArray<CliCommand> Commands { get; } = Cli.Commands();
 
-        return messages.Count > 0 ? messages : [.. parsed.Errors.Select(e => e.Message.TrimEnd('.'))];
+        public ParseResult Parsed { get; }
+
+        public CliCommand? Chosen => Parsed.CommandResult.Command as CliCommand;
+
+        public bool WantsHelp => Parsed.GetValue(help);
+
+        public bool WantsVersion => Chosen is null && Parsed.GetValue(version);
+
+        /// <summary>What nobody understands first, else what is missing.</summary>
+        public List<string> Problems()
+        {
+            var messages = new List<string>();
+            foreach (var token in Parsed.UnmatchedTokens)
+            {
+                var isOption = token.StartsWith('-');
+                IEnumerable<string> candidates = isOption ? Parsed.CommandResult.Command.Options.Select(o => o.Name).Append("--help") : Chosen is null ? Commands.Select(c => c.Name) : [];
+                var near = Suggestion.Closest(token.Split('=')[0], candidates);
+                var what = isOption ? "unknown option" : Chosen is null ? "unknown command" : "one argument too many:";
+                messages.Add($"{what} '{token}'{(near is null ? "" : $"; did you mean '{near}'?")}");
+            }
+
+            if (messages.Count > 0)
+                return messages;
+            foreach (var argument in Parsed.CommandResult.Command.Arguments)
+            {
+                if (argument.Arity.MinimumNumberOfValues > 0 && Parsed.GetResult(argument) is not { Tokens.Count: > 0 })
+                    messages.Add($"`dnn {Parsed.CommandResult.Command.Name}` needs {argument.HelpName}");
+            }
+
+            return messages.Count > 0 ? messages : [.. Parsed.Errors.Select(e => e.Message.TrimEnd('.'))];
+        }
     }
 
     /// <summary>Ctrl-C and the polite end signal: the first cancels, the second ends the process as usual.</summary>
