@@ -1,0 +1,86 @@
+using Dnn.Backend;
+using Dnn.Dsl;
+using Dnn.Graph;
+using Dnn.Testing;
+using Xunit;
+
+namespace Dnn.Cli.Tests;
+
+/// <summary>Every example file reaches the bar that its kind of task sets.</summary>
+public class ExampleTests
+{
+    public static TheoryData<string> Files => [.. Directory.GetFiles(RepoRoot.Combine("examples"), "*.dnn").Select(Path.GetFileName).Select(f => f!).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void An_example_checks_without_a_word_and_has_a_bar_below(string file)
+    {
+        Assert.Empty(Compile(file).Diagnostics);
+        Assert.Contains(file, new[] { "diabetes.dnn", "digits.dnn", "iris.dnn", "two_moons.dnn" });
+    }
+
+    [Fact]
+    public void Digits_reach_97_percent() => Assert.True(Last(Train("digits.dnn").Log, "accuracy") >= 0.97);
+
+    [Fact]
+    public void Two_moons_reach_99_percent() => Assert.True(Last(Train("two_moons.dnn").Log, "accuracy") >= 0.99);
+
+    [Fact]
+    public void Iris_reaches_95_percent_on_average_over_five_seeds() =>
+        Assert.True(Enumerable.Range(1, 5).Average(seed => Last(Train("iris.dnn", seed).Log, "accuracy")) >= 0.95);
+
+    [Fact]
+    public void Diabetes_is_predicted_40_percent_better_than_by_the_mean()
+    {
+        var data = Read("diabetes.dnn");
+        var validation = data["validation"]["progression"];
+        // The target is normalized by the training part: the mean predictor says 0.
+        var ofMean = Enumerable.Range(0, validation.Shape[0]).Average(i => validation[i, 0] * validation[i, 0]);
+        Assert.InRange(Last(Train("diabetes.dnn").Log, "loss"), 0, 0.6 * ofMean);
+    }
+
+    [Fact]
+    public void The_printed_gradient_of_an_example_compiles_and_computes_the_same_numbers()
+    {
+        foreach (var (file, rows) in new[] { ("two_moons.dnn", "x"), ("digits.dnn", "features") })
+        {
+            var model = Compile(file).Model!;
+            var printed = ModelPrinter.Differentiate(model with { }, Phases.Resolve([model.TotalLoss], training: false)[0], [.. model.Parameters.Select(p => new Named(p.Path, p.Variable))]);
+            var again = Compiler.Compile(new SourceText(printed.ToSource()));
+            Assert.Empty(again.Diagnostics);
+
+            var options = new PlanOptions { Float = DType.F64 };
+            var weights = Initialization.Sample(model, 3, DType.F64);
+            var split = Read(file)["train"].Take("some", [0, 1, 2, 3, 4]);
+            (string, Tensor)[] inputs = [.. model.Inputs.Concat(model.Targets).Select(i => (i.Name, split[i.Name]))];
+            var expected = new Predictor(model, weights, TrainingStep.Gradients(model), options).Predict(inputs);
+            var actual = new Predictor(again.Model!, weights, options).Predict(inputs);
+            Assert.Equal(model.Parameters.Length, actual.Count);
+            foreach (var parameter in model.Parameters)
+            {
+                var (e, a) = (expected[parameter.Path].ToArray<double>(), actual["grad_" + ModelPrinter.Identifier(parameter.Path)].ToArray<double>());
+                for (var i = 0; i < e.Length; i++)
+                    Assert.Equal(e[i], a[i], 1e-12 * Math.Max(1, Math.Abs(e[i])));
+            }
+
+            Assert.Equal(5, split[rows].Shape[0]);
+        }
+    }
+
+    private static CompileResult Compile(string file) =>
+        Compiler.Compile(RepoRoot.Combine("examples", file), new CompileOptions { DataReader = Reader });
+
+    private static DataReader Reader => new(RepoRoot.Combine("examples"));
+
+    private static DataSet Read(string file) => Reader.Read(Compile(file).Chosen!.Data!);
+
+    private static TrainingResult Train(string file, long? seed = null)
+    {
+        var chosen = Compile(file).Chosen!;
+        var recipe = chosen.Recipe!;
+        return Trainer.Fit(chosen.Model!, seed is { } s ? recipe with { Seed = s } : recipe, Reader.Read(chosen.Data!));
+    }
+
+    private static double Last(IReadOnlyList<LogRecord> log, string value) =>
+        log.Last(r => r.Split == "validation").Values.First(v => v.Key == value).Value;
+}
