@@ -11,7 +11,7 @@ internal sealed class Feeder
     private readonly Model model;
     private readonly Named[] fed;
     private readonly Dim? batch;
-    private readonly Dictionary<(DataSplit Split, int Rows), Dictionary<string, long>> sizes = [];
+    private readonly Dictionary<(DataSplit Split, int Rows), IReadOnlyDictionary<string, long>> sizes = [];
     private int[] whole = [];
 
     public Feeder(Model model)
@@ -38,17 +38,15 @@ internal sealed class Feeder
     /// <summary>Chooses the plan for so many rows of a split.</summary>
     public void Prepare(Session session, DataSplit split, int rows)
     {
-        if (!sizes.TryGetValue((split, rows), out var bindings))
+        if (sizes.TryGetValue((split, rows), out var known))
         {
-            sizes[(split, rows)] = bindings = [];
-            foreach (var (name, value) in fed)
-            {
-                int[] dims = [.. Enumerable.Range(0, value.Rank).Select(i => i == 0 && IsBatched(value) ? rows : i < split[name].Rank ? split[name].Shape[i] : 1)];
-                Unifier.Bind(bindings, value.Shape, dims, name);
-            }
+            session.Prepare(known);
+            return;
         }
 
-        session.Prepare(bindings);
+        // The plan's own sizes are found again by reference.
+        session.Prepare(Sizes(split, rows));
+        sizes[(split, rows)] = session.Plan.Sizes;
     }
 
     /// <summary>Chooses the plan for these rows and copies them in.</summary>
@@ -75,6 +73,19 @@ internal sealed class Feeder
                     break;
             }
         }
+    }
+
+    /// <summary>The named dimensions, read off the columns.</summary>
+    private Dictionary<string, long> Sizes(DataSplit split, int rows)
+    {
+        var bindings = new Dictionary<string, long>();
+        foreach (var (name, value) in fed)
+        {
+            int[] dims = [.. Enumerable.Range(0, value.Rank).Select(i => i == 0 && IsBatched(value) ? rows : i < split[name].Rank ? split[name].Shape[i] : 1)];
+            Unifier.Bind(bindings, value.Shape, dims, name);
+        }
+
+        return bindings;
     }
 
     private bool IsBatched(Expr value) => batch is not null && !value.Shape.IsScalar && value.Shape[0].Equals(batch);

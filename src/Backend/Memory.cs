@@ -8,7 +8,16 @@ internal sealed unsafe class Memory
     public Memory(long bytes)
     {
         var size = (nuint)Math.Max(bytes, Arena.Alignment);
-        Pointer = (byte*)NativeMemory.AlignedAlloc(size, (nuint)Arena.Alignment);
+        try
+        {
+            Pointer = (byte*)NativeMemory.AlignedAlloc(size, (nuint)Arena.Alignment);
+        }
+        catch (OutOfMemoryException)
+        {
+            GC.SuppressFinalize(this);
+            throw new OutOfMemoryException($"there is no room for {bytes} bytes of tensors: smaller sizes, or a smaller batch, need less");
+        }
+
         NativeMemory.Clear(Pointer, size);
         Bytes = bytes;
         GC.AddMemoryPressure((long)size);

@@ -76,9 +76,9 @@ internal sealed class Planner
     private Planner(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions options)
     {
         for (var i = 0; i < program.Inputs.Length; i++)
-            variables[program.Inputs[i].Value] = (Region.Input, i);
+            Declare(program.Inputs[i].Name, program.Inputs[i].Value, Region.Input, i);
         for (var i = 0; i < program.States.Length; i++)
-            variables[program.States[i].Variable] = (Region.State, i);
+            Declare(program.States[i].Name, program.States[i].Variable, Region.State, i);
         var roots = program.Roots;
         graph = new ConcreteGraph(roots, sizes, options.Float);
         fusion = new Fusion(graph, roots.Select(r => graph[r]), options.Fuse);
@@ -103,8 +103,36 @@ internal sealed class Planner
         return (planner.result, planner.graph);
     }
 
+    private void Declare(string name, Expr variable, Region region, int index)
+    {
+        if (variable.Op is not Variable)
+            throw new GraphException($"{name}: an input or a state is a variable, not {Printer.Line(variable)}");
+        if (!variables.TryAdd(variable, (region, index)))
+            throw new GraphException($"{name}: the variable {Printer.Line(variable)} is an input or a state of the program already");
+    }
+
+    /// <summary>What the program promises of its guards and states.</summary>
+    private void Check(Program program)
+    {
+        foreach (var guard in program.Guards)
+        {
+            if (!guard.DType.IsFloat() || !guard.Shape.IsScalar)
+                throw new GraphException($"a guard is a float scalar, not {Printer.Line(guard)}");
+        }
+
+        foreach (var state in program.States)
+        {
+            if (state.Next is null)
+                continue;
+            var (old, next) = (state.Variable, state.Next);
+            if (graph.Concrete(old.DType) != graph.Concrete(next.DType) || !ReferenceEquals(graph.Evaluate(old.Shape), graph.Evaluate(next.Shape)))
+                throw new ShapeException($"the state {state.Name} is {old.Type}, and its next value is {next.Type}: sizes and element type must stay", old.Shape, next.Shape);
+        }
+    }
+
     private void Run(Program program)
     {
+        Check(program);
         for (var id = 0; id < graph.Count; id++)
             Emit(id);
         for (var i = 0; i < program.Outputs.Length; i++)
@@ -357,7 +385,9 @@ internal sealed class Planner
             plan = Plan();
         }
 
-        Add(new ProductInstruction(id, graph.Type(id), plan!, At(x), At(y), new Operand(target.Value)));
+        if (plan is null)
+            throw Misfit(id, "the contracted axes have more than 2^31 elements");
+        Add(new ProductInstruction(id, graph.Type(id), plan, At(x), At(y), new Operand(target.Value)));
 
         int[] Free(View view, ValueList<int> batch, ValueList<int> contract) => DotGeneral.Free(view.Dims.Length, batch, contract);
 
@@ -373,25 +403,28 @@ internal sealed class Planner
         }
     }
 
-    /// <summary>Memory for a product: in the order of axes that its only use, a transposition, wants.</summary>
+    /// <summary>Memory for a product: in the order of axes that its only use, if that transposes, wants.</summary>
     private View Target(int id)
     {
         var dims = graph.Dims(id);
         var value = NewValue(graph.Type(id), Strides.Count(dims));
-        if (fusion.IsRoot(id) || graph.ConsumersOf(id) is not [var only] || graph.Node(only).Op is not Transpose transpose)
-            return Whole(value, dims);
-        return Whole(value, graph.Dims(only)).Permute([.. transpose.Inverse], dims);
+        var order = Enumerable.Range(0, dims.Length).ToArray();
+        var last = id;
+        while (!fusion.IsRoot(last) && graph.ConsumersOf(last) is [var only] && graph.Kind(only) == OpKind.View && graph.Node(only).Op is Transpose transpose)
+            (last, order) = (only, [.. transpose.Permutation.Select(a => order[a])]);
+        return last == id ? Whole(value, dims) : Whole(value, graph.Dims(last)).Permute(Inverse(order), dims);
+    }
+
+    private static int[] Inverse(int[] order)
+    {
+        var inverse = new int[order.Length];
+        for (var i = 0; i < order.Length; i++)
+            inverse[order[i]] = i;
+        return inverse;
     }
 
     /// <summary>A copy with the axes side by side in another order; the view's own order of axes stays.</summary>
-    private View Rearranged(View view, int[] axes)
-    {
-        var copy = Copied(view.Permute(axes));
-        var inverse = new int[axes.Length];
-        for (var i = 0; i < axes.Length; i++)
-            inverse[axes[i]] = i;
-        return copy.Permute(inverse);
-    }
+    private View Rearranged(View view, int[] axes) => Copied(view.Permute(axes)).Permute(Inverse(axes));
 
     private void EmitArgMax(int id)
     {
@@ -399,7 +432,7 @@ internal sealed class Planner
         var axis = ((ArgMax)graph.Node(id).Op).Axis;
         var (outer, inner) = (Strides.Count(x.Dims.AsSpan(0, axis)), Strides.Count(x.Dims.AsSpan(axis + 1)));
         if (x.Dims[axis] == 0 && outer * inner > 0)
-            throw new ShapeException($"argmax: axis {axis} of {graph.Node(id).Args[0].Shape} is empty, so no element is largest", graph.Node(id).Args[0].Shape);
+            throw Misfit(id, $"axis {axis} of {graph.Node(id).Args[0].Shape} is empty, so no element is largest");
         Add(new ArgMaxInstruction(id, graph.Type(graph.Args(id)[0]), outer, x.Dims[axis], inner, At(x), new Operand(NewValue(id))));
     }
 
@@ -418,6 +451,8 @@ internal sealed class Planner
         var sizes = Sizes(graph.Dims(id), op.Batch, op.Axis, index.Dims);
         Add(new ScatterAddInstruction(id, graph.Type(id), sizes, At(index), At(x), new Operand(NewValue(id))));
     }
+
+    private ShapeException Misfit(int id, string reason) => new($"{graph.Node(id).Op.Name}: {reason}", graph.Node(id).Args[0].Shape);
 
     private static IndexSizes Sizes(ReadOnlySpan<int> table, int batch, int axis, ReadOnlySpan<int> index) => new(
         Strides.Count(table[..batch]), Strides.Count(table[batch..axis]), table[axis], Strides.Count(table[(axis + 1)..]), Strides.Count(index[batch..]));

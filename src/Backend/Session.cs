@@ -41,16 +41,17 @@ public sealed unsafe class Session
     private readonly List<Execution> executions = [];
     private Execution? current;
 
-    /// <summary>A session without states' values: they are zero until <see cref="SetState"/>.</summary>
+    /// <summary>A session whose states are zero until <see cref="SetState"/>. Of outputs with the same name, the first is found by it.</summary>
+    /// <exception cref="GraphException">Two inputs or two states have the same name.</exception>
     public Session(Program program, PlanOptions? options = null)
     {
         (Program, Options) = (program, options ?? PlanOptions.Default);
         var pool = Pools.GetOrAdd(Options.Threads, threads => new WorkerPool(threads));
         engine = new Engine(pool, Options.MatrixProduct ?? new ManagedMatrixProduct(pool));
         for (var i = 0; i < program.Inputs.Length; i++)
-            inputIndex.Add(program.Inputs[i].Name, i);
+            Add(inputIndex, program.Inputs[i].Name, i, "inputs");
         for (var i = 0; i < program.States.Length; i++)
-            stateIndex.Add(program.States[i].Name, i);
+            Add(stateIndex, program.States[i].Name, i, "states");
         for (var i = 0; i < program.Outputs.Length; i++)
             outputIndex.TryAdd(program.Outputs[i].Name, i);
         states = new Memory?[program.States.Length];
@@ -190,6 +191,12 @@ public sealed unsafe class Session
         };
         var plan = Plan.Compile(program, Current.Plan.Sizes, Options with { Fuse = false });
         return new Execution(plan, Current.Inputs, states!, engine).Replay();
+    }
+
+    private static void Add(Dictionary<string, int> names, string name, int index, string what)
+    {
+        if (!names.TryAdd(name, index))
+            throw new GraphException($"two {what} of the program have the name '{name}'");
     }
 
     private static int Find(Dictionary<string, int> names, string name, string what) => names.TryGetValue(name, out var index)

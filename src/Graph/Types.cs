@@ -212,10 +212,21 @@ public sealed class Dim : IEquatable<Dim>
     /// <summary>Solves this = <paramref name="value"/> for <paramref name="name"/>, where this is linear in it.</summary>
     public Dim? SolveFor(string name, Dim value)
     {
-        var rest = Substitute(n => n == name ? Zero : null);
-        var slope = Substitute(n => n == name ? One : null) - rest;
-        if (slope.Names.Contains(name) || slope.Equals(Zero) || !((Named(name) * slope) + rest).Equals(this))
+        var slope = Zero;
+        foreach (var (_, factors, coefficient) in terms)
+        {
+            if (factors.Any(f => f.Atom.Numerator is { } numerator && (numerator.Names.Contains(name) || f.Atom.Denominator!.Names.Contains(name))))
+                return null;
+            if (factors.FirstOrDefault(f => f.Atom.Text == name) is not { Power: > 0 } factor)
+                continue;
+            if (factor.Power > 1)
+                return null;
+            slope += Collect(0, [MakeTerm(factors.Remove(factor), coefficient)]);
+        }
+
+        if (slope.Equals(Zero))
             return null;
+        var rest = this - (slope * Named(name));
         return TryDivide(value - rest, slope, out var solution) ? solution : null;
     }
 

@@ -75,7 +75,7 @@ internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, Produc
         var result = new List<ProductAxis>();
         foreach (var axis in axes.Where(a => a.Size != 1).OrderByDescending(order))
         {
-            if (result.Count > 0 && result[^1] is var last && last.A == axis.A * axis.Size && last.B == axis.B * axis.Size && last.C == axis.C * axis.Size)
+            if (result.Count > 0 && result[^1] is var last && last.Size * axis.Size <= int.MaxValue && last.A == axis.A * axis.Size && last.B == axis.B * axis.Size && last.C == axis.C * axis.Size)
                 result[^1] = axis with { Size = axis.Size * last.Size };
             else
                 result.Add(axis);

@@ -49,21 +49,23 @@ public static class AlgebraRules
     {
         if (node.Op is not (Unary or Binary or Select or Compare or Logic or Cast))
             return null;
-        var args = new RefValue<double>[node.Args.Length];
-        for (var i = 0; i < args.Length; i++)
+        foreach (var arg in node.Args)
         {
-            var arg = node.Args[i];
-            if (!arg.IsSplat(out var value))
+            if (!arg.IsSplat(out _))
                 return null;
-            args[i] = arg.DType.IsFloat()
-                ? RefValue<double>.Of([], [arg.DType == DType.F32 ? (float)value : value])
-                : RefValue<double>.Of([], [(long)value]);
         }
 
+        var args = node.Args.Select(Number).ToArray();
         var result = node.Op.Evaluate<double, RealField>(node, args, new RefContext(ImmutableDictionary<string, long>.Empty));
         if (result.Reals is not null)
             return result.Reals[0].Like(node);
         return Math.Abs((double)result.Integers![0]) <= ExactInteger ? ((double)result.Integers[0]).Like(node) : null;
+
+        static RefValue<double> Number(Expr arg)
+        {
+            arg.IsSplat(out var value);
+            return arg.DType.IsFloat() ? RefValue<double>.Of([], [arg.DType == DType.F32 ? (float)value : value]) : RefValue<double>.Of([], [(long)value]);
+        }
     }
 
     private static bool IsPowerOfTwo(double c) => double.IsFinite(c) && Math.Abs(c) is >= 1e-30 and <= 1e30 && Math.ScaleB(1, Math.ILogB(c)) == Math.Abs(c);

@@ -10,7 +10,7 @@ public static class LayoutRules
     public static RewriteRule ReshapeOfReshape { get; } = new("reshape_of_reshape", "reshape(reshape x) → reshape x", x =>
         x.Op is Reshape && x.Args[0].Op is Reshape && SameCount(x.Args[0].Args[0], x.Args[0]) ? x.Args[0].Args[0].Reshape(x.Shape) : null);
 
-    public static RewriteRule ElementwiseOfMovement { get; } = new("elementwise_of_movement", "f(broadcast x, broadcast y) → broadcast f(x, y), where both are stretched alike, and with reshape", HoistMovement);
+    public static RewriteRule ElementwiseOfMovement { get; } = new("elementwise_of_movement", "f(broadcast x, broadcast y) → broadcast f(x, y), where both are stretched alike, and with reshape, transpose, reverse", HoistMovement);
 
     public static ImmutableArray<RewriteRule> All { get; } =
     [
@@ -161,7 +161,10 @@ public static class LayoutRules
     {
         if (node.Op is not (Unary or Binary or Compare or Logic or Select or Cast or StopGradient))
             return null;
-        if (node.Args.FirstOrDefault(a => !a.IsSplat(out _)) is not { Op: Broadcast or Reshape } lead)
+        var k = 0;
+        while (k < node.Args.Length && node.Args[k].IsSplat(out _))
+            k++;
+        if (k == node.Args.Length || node.Args[k] is not { Op: Broadcast or Reshape or Transpose or Reverse } lead)
             return null;
         var inside = lead.Args[0].Shape;
         var inner = new Expr[node.Args.Length];

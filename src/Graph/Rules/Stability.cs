@@ -54,7 +54,7 @@ public static class StabilityRules
     private static bool IsExp(Expr node, [NotNullWhen(true)] out Expr? x)
     {
         x = node.Op is Exp ? node.Args[0]
-            : node.Op is Reshape or Broadcast && node.Args[0].Op is Exp ? Pattern.Make(node.Op, node.Args[0].Args[0])
+            : node.Op is Reshape or Broadcast or Transpose or Reverse && node.Args[0].Op is Exp ? Pattern.Make(node.Op, node.Args[0].Args[0])
             : null;
         return x is not null;
     }

@@ -8,7 +8,7 @@ namespace Dnn.Backend.Tests;
 internal static class Compare
 {
     /// <summary>Runs of every kind: float types, threads, matrix products.</summary>
-    public static readonly PlanOptions[] Configurations =
+    public static PlanOptions[] Configurations =>
     [
         new() { Float = DType.F32, Threads = 1 },
         new() { Float = DType.F32, Threads = 2 },

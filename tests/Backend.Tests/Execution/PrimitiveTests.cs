@@ -1,4 +1,5 @@
 using Dnn.Graph;
+using MathNet.Numerics.Providers.LinearAlgebra;
 using Xunit;
 
 namespace Dnn.Backend.Tests;
@@ -170,6 +171,16 @@ public class PrimitiveTests
     }
 
     [Fact]
+    public void Every_product_goes_through_the_chosen_provider()
+    {
+        var product = new MathNetMatrixProduct(LinearAlgebraControl.Provider);
+        var (x, y) = (Var("x", 6, 4, 5), Var("y", 6, 5, 3));
+        var tensors = values.ToDictionary(v => v.Key, v => Compare.ToTensor(v.Key, v.Value, new Dictionary<string, long>()));
+        Evaluator.Evaluate([x.MatMul(y), x.Reshape(new Shape(24, 5)).MatMul(Expr.Full(new Shape(5, 2), 1))], tensors, new PlanOptions { MatrixProduct = product });
+        Assert.Equal(6 + 1, product.Calls);
+    }
+
+    [Fact]
     public void General_products()
     {
         var (x, y) = (Var("x", 2, 3, 4, 5), Var("y", 3, 5, 2, 4));
@@ -198,7 +209,9 @@ public class PrimitiveTests
             CheckProducts((a, b) => a.MatMul(b).Transpose(order).Reshape(new Shape(2 * 3 * 7 * 4)) + 1, q, v);
         }
 
-        var attention = q.MatMul(v).Transpose(0, 2, 1, 3).Reshape(new Shape(14, 12)).MatMul(Var("w", 12, 6));
+        CheckProducts((a, b) => a.MatMul(b).Transpose(0, 1, 3, 2).Transpose(0, 3, 1, 2).Reshape(new Shape(14, 12)), q, v);
+        CheckProducts((a, b) => a.MatMul(b).Transpose(0, 1, 3, 2).Transpose(1, 0, 2, 3) + a.Sum(), q, v);
+        var attention = q.MatMul(v).Transpose(0, 1, 3, 2).Transpose(0, 3, 1, 2).Reshape(new Shape(14, 12)).MatMul(Var("w", 12, 6));
         var program = new Program([.. values.Keys.Select((k, i) => new Named($"{i}", k))], [], [new Named("y", attention)], []);
         Assert.Equal(2, Plan.Compile(program, new Dictionary<string, long>()).KernelCount);
     }

@@ -37,6 +37,17 @@ public class ScaleTests
     }
 
     [Fact]
+    public void A_chain_of_views_costs_no_kernels()
+    {
+        var x = Expr.Variable("x", new Shape(2, 3));
+        var h = x;
+        for (var i = 0; i < 50_000; i++)
+            h = h.Reverse(0).Transpose();
+        var plan = Plan.Compile(new Program([new Named("x", x)], [], [new Named("y", h)], []), new Dictionary<string, long>());
+        Assert.Equal(1, plan.KernelCount);
+    }
+
+    [Fact]
     public void A_long_chain_needs_the_memory_of_a_short_one()
     {
         static long Bytes(int layers)

@@ -229,6 +229,19 @@ public class SessionTests
     }
 
     [Fact]
+    public void Programs_that_break_their_promises_are_refused()
+    {
+        var x = Expr.Variable("x", new Shape(2));
+        var s = new ProgramState("s", x, x.Sum());
+        string Message(Program program) => Assert.ThrowsAny<GraphException>(() => Plan.Compile(program, None)).Message;
+        Assert.Equal("the state s is [2], and its next value is []: sizes and element type must stay", Message(new Program([], [s], [], [])));
+        Assert.Contains("float scalar", Message(new Program([], [s with { Next = null }], [], [x])), StringComparison.Ordinal);
+        Assert.Contains("already", Message(new Program([new Named("x", x)], [s], [], [])), StringComparison.Ordinal);
+        Assert.Contains("is a variable", Message(new Program([new Named("x", x * 2)], [], [], [])), StringComparison.Ordinal);
+        Assert.Contains("'x'", Assert.Throws<GraphException>(() => new Session(new Program([new Named("x", x), new Named("x", Expr.Variable("y", new Shape(2)))], [], [], []))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Given_nodes_are_not_computed()
     {
         var x = Expr.Variable("x", new Shape(2));

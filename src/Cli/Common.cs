@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Dnn.Backend;
+using Dnn.Graph;
+using MathNet.Numerics.Providers.LinearAlgebra;
+
+namespace Dnn.Cli;
+
+/// <summary>Options that several commands have, under one name and with one meaning.</summary>
+internal static class Common
+{
+    public const string Set = "--set", Model = "--model", Train = "--train", Json = "--json", Quiet = "--quiet";
+
+    /// <summary>Those of every command.</summary>
+    public static IEnumerable<Option> All() =>
+    [
+        new Option<string[]>(Set) { Description = "Sets a hyperparameter of the file, the model or the train block (train.batch=32); may be repeated.", HelpName = "NAME=VALUE", Arity = ArgumentArity.OneOrMore },
+        new Option<string?>(Model) { Description = "Which model of the file.", HelpName = "NAME" },
+        new Option<string?>(Train) { Description = "Which train block of the file.", HelpName = "NAME" },
+        new Option<bool>(Json) { Description = "Writes JSON, for programs." },
+        new Option<bool>(Quiet) { Description = "Says nothing but errors." },
+    ];
+
+    public static Argument<string> File() => new("FILE") { HelpName = "FILE", Description = "A .dnn file." };
+
+    public static Argument<string[]> Files() => new("FILE") { HelpName = "FILE…", Description = ".dnn files.", Arity = ArgumentArity.OneOrMore };
+
+    public static Option<string?> Weights() => new("--weights") { Description = "A safetensors file with the parameters.", HelpName = "W" };
+
+    public static Option<DType?> Float() => new("--dtype")
+    {
+        Description = "The float type: f32 (default) or f64.",
+        HelpName = "f32|f64",
+        CustomParser = result => result.Tokens[0].Value switch
+        {
+            "f32" => DType.F32,
+            "f64" => DType.F64,
+            var other => Fail<DType?>(result, $"--dtype is f32 or f64, not '{other}'"),
+        },
+    };
+
+    public static Option<int?> Threads() => Count("--threads", "N", "Threads that share the work; all cores unless given.");
+
+    public static Option<string?> Provider()
+    {
+        var option = new Option<string?>("--provider") { Description = "What multiplies matrices: managed (default) or mathnet.", HelpName = "managed|mathnet" };
+        option.AcceptOnlyFromAmong("managed", "mathnet");
+        return option;
+    }
+
+    public static Option<long?> Seed(string description) => new("--seed")
+    {
+        Description = description,
+        HelpName = "S",
+        CustomParser = result => long.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
+            ? value
+            : Fail<long?>(result, $"--seed takes a whole number, not '{result.Tokens[0].Value}'"),
+    };
+
+    /// <summary>A whole number from 1.</summary>
+    public static Option<int?> Count(string name, string placeholder, string description) => new(name)
+    {
+        Description = description,
+        HelpName = placeholder,
+        CustomParser = result => int.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value > 0
+            ? value
+            : Fail<int?>(result, $"{name} takes a whole number from 1, not '{result.Tokens[0].Value}'"),
+    };
+
+    public static PlanOptions Plan(DType? type, int? threads = null, string? provider = null) => new()
+    {
+        Float = type ?? DType.F32,
+        Threads = threads ?? Environment.ProcessorCount,
+        MatrixProduct = provider == "mathnet" ? new MathNetMatrixProduct(LinearAlgebraControl.Provider) : null,
+    };
+
+    /// <summary>Names in a list: <c>a,b</c>.</summary>
+    public static string[] Names(string? list) => list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+
+    private static T? Fail<T>(ArgumentResult result, string message)
+    {
+        result.AddError(message);
+        return default;
+    }
+}

@@ -1,0 +1,98 @@
+using System.Text;
+using System.Text.Json;
+using Dnn.Backend;
+using Dnn.Graph;
+
+namespace Dnn.Cli;
+
+/// <summary>The files of a training run. Every one is replaced at once, so that whatever happens, what is there is whole.</summary>
+internal sealed class RunFolder(string path)
+{
+    private readonly Dictionary<string, List<(double X, double Y)>> losses = [];
+
+    public string Path => path;
+
+    public string Metrics { get; } = System.IO.Path.Combine(path, "metrics.jsonl");
+
+    public string Best { get; } = System.IO.Path.Combine(path, "best.safetensors");
+
+    public string Curves { get; } = System.IO.Path.Combine(path, "curves.svg");
+
+    public string State { get; } = System.IO.Path.Combine(path, "last", "state.safetensors");
+
+    public bool HasRun => File.Exists(Metrics) || File.Exists(State);
+
+    /// <summary>Makes the folder.</summary>
+    /// <exception cref="DataFormatException">It cannot be written to.</exception>
+    public void Create()
+    {
+        try
+        {
+            var last = Directory.CreateDirectory(System.IO.Path.GetDirectoryName(State)!);
+            foreach (var folder in new[] { path, last.FullName })
+            {
+                var probe = System.IO.Path.Combine(folder, $".{System.IO.Path.GetRandomFileName()}.tmp");
+                File.WriteAllBytes(probe, []);
+                File.Delete(probe);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DataFormatException(path, e is UnauthorizedAccessException ? "no permission to write to this folder" : $"this folder cannot be written to: {e.Message.TrimEnd('.')}", "Name another with --out", e);
+        }
+    }
+
+    /// <summary>Takes away what an earlier run has left.</summary>
+    public void Clear()
+    {
+        foreach (var file in new[] { Metrics, Best, Curves, State })
+            File.Delete(file);
+    }
+
+    /// <summary>Keeps the first lines of the metrics.</summary>
+    /// <exception cref="DataFormatException">They are no metrics.</exception>
+    public void Truncate(int lines)
+    {
+        string[] kept = File.Exists(Metrics) ? [.. File.ReadLines(Metrics).Take(lines)] : [];
+        losses.Clear();
+        for (var i = 0; i < kept.Length; i++)
+        {
+            try
+            {
+                using var json = JsonDocument.Parse(kept[i]);
+                var record = json.RootElement;
+                var loss = record.GetProperty("loss");
+                Remember(record.GetProperty("split").GetString()!, record.GetProperty("epoch").GetInt32(), loss.ValueKind == JsonValueKind.Number ? loss.GetDouble() : double.NaN);
+            }
+            catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+            {
+                throw new DataFormatException($"{Metrics}:{i + 1}", "this line is no record of a run", "Take it out, or start again without --resume", e);
+            }
+        }
+
+        Replace(Metrics, string.Concat(kept.Select(l => l + "\n")));
+    }
+
+    public void Append(LogRecord record)
+    {
+        File.AppendAllText(Metrics, record.ToJson() + "\n");
+        Remember(record.Split, record.Epoch, record.Loss);
+    }
+
+    /// <summary>Draws the losses.</summary>
+    public void Draw(string title) => Replace(Curves, Plot.Svg(title, "epoch", "loss", [.. losses.Select(l => new PlotLine(l.Key, l.Value))]));
+
+    private void Remember(string split, int epoch, double loss)
+    {
+        if (!losses.TryGetValue(split, out var points))
+            losses[split] = points = [];
+        points.Add((epoch, loss));
+    }
+
+    private static void Replace(string file, string text)
+    {
+        var temporary = file + ".tmp";
+        File.WriteAllText(temporary, text, new UTF8Encoding(false));
+        File.Move(temporary, file, overwrite: true);
+    }
+}

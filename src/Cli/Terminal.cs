@@ -1,0 +1,26 @@
+namespace Dnn.Cli;
+
+/// <summary>Where a command writes: results to one writer, progress and diagnostics to the other.</summary>
+internal sealed class Terminal(TextWriter output, TextWriter error, Func<CancellationToken> cancellation)
+{
+    public TextWriter Output { get; } = output;
+
+    public TextWriter Error { get; } = error;
+
+    /// <summary>Whether results may have colours.</summary>
+    public bool OutputColors { get; init; }
+
+    /// <summary>Whether diagnostics may have colours.</summary>
+    public bool ErrorColors { get; init; }
+
+    /// <summary>Whether somebody watches the progress.</summary>
+    public bool IsInteractive { get; init; }
+
+    /// <summary>The columns of a line of results; null where nothing limits them.</summary>
+    public int? Width { get; init; }
+
+    /// <summary>
+    /// Is cancelled by Ctrl-C. Whoever asks for it promises to end soon after: without, Ctrl-C ends the process at once.
+    /// </summary>
+    public CancellationToken Cancellation => cancellation();
+}
