@@ -3,6 +3,7 @@ namespace Dnn.FSharp
 open System
 open Dnn.Graph
 open Dnn.Backend
+open Dnn.Dsl
 
 /// Functions of expressions, data last: `x |> Expr.relu |> Expr.sum`.
 [<RequireQualifiedAccess>]
@@ -91,6 +92,21 @@ module Patterns =
 module Model =
     /// Composes a model: layers that are applied inside put their parameters into it.
     let build (name: string) (compose: ModelBuilder -> unit) = Model.Build(name, compose)
+
+    let private ofResult (result: CompileResult) =
+        match result.Model with
+        | null -> Error(List.ofSeq result.Diagnostics)
+        | _ when result.HasErrors -> Error(List.ofSeq result.Diagnostics)
+        | model -> Ok model
+
+    /// The model of a `.dnn` text, or what is wrong with it.
+    let parse (text: string) = Compiler.Compile(SourceText text) |> ofResult
+
+    /// The model of a `.dnn` file, or what is wrong with it.
+    let load (path: string) = Compiler.Compile path |> ofResult
+
+    /// Diagnostics as the command prints them.
+    let explain (diagnostics: Diagnostic list) = DiagnosticFormatter().Format diagnostics
 
     /// The model as `.dnn` text.
     let toSource (model: Model) = model.ToSource()

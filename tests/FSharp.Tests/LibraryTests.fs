@@ -1,0 +1,107 @@
+module Dnn.FSharp.Tests.LibraryTests
+
+open Xunit
+open Dnn.Backend
+open Dnn.FSharp
+open Dnn.Graph
+
+let private network () =
+    Model.build "Net" (fun m ->
+        let x = m.Input("x", dim "B", size 3)
+        let y = m.Target("y", dim "B", size 1)
+        let shared = Layer.Of.dense 4 |> Layer.named "fc"
+        let h = x |> Layer.apply shared |> Expr.relu |> Layer.residual (Layer.Of.chain [ Layer.Of.dense 4; Layer.Of.func "tanh" tanh ])
+        let p = h |> Layer.layerNorm |> Layer.dense 1
+        m.Output("p", p)
+        m.Loss(p |> Loss.mse y))
+
+[<Fact>]
+let ``F#'s own functions and operators build nodes`` () =
+    let x = Expr.variable "x" [ size 2 ]
+    Assert.Same((2.0 * x + 1.0).Exp(), exp (2.0 * x + 1.0))
+    Assert.Same(x.Sqrt(), sqrt x)
+    Assert.Same(x.Tanh(), tanh x)
+    Assert.Same(x.Abs(), abs x)
+    Assert.Same(x.Log(), log x)
+    Assert.Same(Expr.Pow(x, 2.0), x ** 2.0)
+    Assert.Same(-x, (~-) x)
+
+[<Fact>]
+let ``equality compares nodes and builds none`` () =
+    let x = Expr.variable "x" [ size 2 ]
+    Assert.True((x + 1.0 = x + 1.0))
+    Assert.False((x = Expr.variable "x" [ size 2 ]))
+
+[<Fact>]
+let ``a sum of a list of expressions starts at zero`` () =
+    let x = Expr.variable "x" []
+    let total = List.sum [ x; x; x ]
+    let value = Evaluator.Evaluate([| total |], readOnlyDict [ x, Tensor.Scalar 2.0 ], PlanOptions(Float = DType.F64))
+    Assert.Equal(6.0, value[0].ToScalar())
+
+[<Fact>]
+let ``a gradient is an expression, or says why there is none`` () =
+    let x = Expr.variable "x" [ size 3 ]
+    let y = x * x |> Expr.sum
+
+    match y |> Expr.tryGrad x with
+    | Ok g -> Assert.Equal<int>(1, g.Rank)
+    | Error e -> failwith e
+
+    match x |> Expr.stopGradient |> Expr.sum |> Expr.tryGrad x with
+    | Ok _ -> failwith "no gradient passes"
+    | Error e -> Assert.Contains("stop_gradient", e)
+
+[<Fact>]
+let ``patterns take graphs apart`` () =
+    let x = Expr.variable "x" []
+
+    match x + 2.0 with
+    | Node("add", [ a; Number n ]) ->
+        Assert.Same(x, a)
+        Assert.Equal(2.0, n)
+    | other -> failwith $"{other}"
+
+[<Fact>]
+let ``layers share parameters by instance and name them by path`` () =
+    let paths = [ for p in (network ()).Parameters -> p.Path ]
+
+    Assert.Equal<string list>(
+        [ "fc.weight"; "fc.bias"; "residual_0.sequential_0.dense_0.weight"; "residual_0.sequential_0.dense_0.bias"
+          "layer_norm_0.weight"; "layer_norm_0.bias"; "dense_0.weight"; "dense_0.bias" ],
+        paths)
+
+[<Fact>]
+let ``a model prints as source that parses to a model that predicts the same`` () =
+    let model = network ()
+
+    match model |> Model.toSource |> Model.parse with
+    | Error diagnostics -> failwith (Model.explain diagnostics)
+    | Ok parsed ->
+        let weights = Initialization.Sample(model, 5L)
+        let inputs = [ "x", Tensor.Create([| 1.0; -2.0; 0.5; 3.0; 0.0; -1.0 |], 2, 3) ]
+        let value m = ((m |> Model.predict weights inputs)["p"])
+        Assert.True((value model).BitEquals(value parsed))
+
+[<Fact>]
+let ``what is wrong with a text comes as a value`` () =
+    match Model.parse "model M() { input x: [B, 2]\n output y = x |> dens(3) }" with
+    | Ok _ -> failwith "dens is no layer"
+    | Error diagnostics ->
+        Assert.Single(diagnostics |> List.filter _.IsError) |> ignore
+        Assert.Contains("dense", Model.explain diagnostics)
+
+[<Fact>]
+let ``a model trains from F#`` () =
+    let source = TwoMoonsSource(200, 0.1, 1L)
+    let data = DataReader(".").Read(DataDescription("moons", source))
+
+    let model =
+        Model.build "Moons" (fun m ->
+            let x = m.Input("x", dim "B", size 2)
+            let y = m.Target("y", dim "B", size 1)
+            m.Loss(x |> Layer.dense 8 |> Expr.relu |> Layer.dense 1 |> Loss.bceWithLogits y))
+
+    let recipe = TrainingRecipe(Optimizer = Adam 0.02, Epochs = 10)
+    let log = (model |> Model.fit recipe data).Log
+    Assert.True(log[log.Count - 1].Loss < 0.5 * log[0].Loss)

@@ -1,4 +1,0 @@
-module Dnn.FSharp.Tests.Smoke
-open Xunit
-[<Fact>]
-let ``one is one`` () = Assert.Equal(1, 1)
