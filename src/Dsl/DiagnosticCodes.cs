@@ -261,8 +261,8 @@ public static class DiagnosticCodes
 
     public static readonly DiagnosticDescriptor ElementType = Error("DNN0303", "tensor of another element type",
         "Floats, whole numbers and truth values are different element types. `cast(x, int)` and `cast(x, float)` convert.",
-        "model M {\n  input words: [B, 8]\n  output y = words |> embedding(100, 4)\n  output z = take(words, words)\n}",
-        "model M {\n  input words: int[B, 8]\n  output y = words |> embedding(100, 4)\n}");
+        "model M {\n  input x: [B, 8]\n  output y = take(x, x)\n}",
+        "model M {\n  input x: [B, 8]\n  output y = take(x, cast(x, int))\n}");
 
     public static readonly DiagnosticDescriptor NotStatic = Error("DNN0304", "value that is not known while the model is put together",
         "Conditions of `if`, ends of ranges, hyperparameters and sizes of parameters are known before anything runs. `where(c, a, b)` chooses by element while the model runs.",

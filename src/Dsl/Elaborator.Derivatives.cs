@@ -153,7 +153,7 @@ internal sealed partial class Elaborator
         var layers = piped.Select(p => p.Value).Concat(arguments.Select(a => Eval(a.Value, c))).ToArray();
         var found = new List<Expr>();
         if (layers.Length == 0)
-            found.AddRange(builder.ParametersUnder("").Select(p => p.Variable));
+            found.AddRange(builder.Parameters.Select(p => p.Variable));
         foreach (var layer in layers)
             Parameters(layer, at, found);
         if (found.Count == 0)

@@ -6,9 +6,12 @@ namespace Dnn.Dsl;
 /// <summary>What does not fit, explained: both shapes, where each size came from, and what would repair it.</summary>
 internal sealed partial class Elaborator
 {
+    private const string Product = "dot_general: ";
+
     private DiagnosticException Explain(GraphException e, ExprSyntax at, IReadOnlyList<(ExprSyntax Syntax, Expr Value)> operands, TextSpan? extra = null, InstanceValue? instance = null)
     {
-        var problem = Error(e is ShapeException ? DiagnosticCodes.ShapeMismatch : DiagnosticCodes.InvalidGraph, at.Span, e.Message);
+        var message = e.Message.StartsWith(Product, StringComparison.Ordinal) ? string.Concat("matrix product: ", e.Message.AsSpan(Product.Length)) : e.Message;
+        var problem = Error(e is ShapeException ? DiagnosticCodes.ShapeMismatch : DiagnosticCodes.InvalidGraph, at.Span, message);
         var shape = e as ShapeException;
         var labelled = new HashSet<TextSpan> { at.Span };
         foreach (var (syntax, value) in operands)
@@ -54,7 +57,7 @@ internal sealed partial class Elaborator
     {
         if (e is null || operands is not [var (xs, x), var (ys, y)])
             yield break;
-        if (x.Rank >= 1 && y.Rank == 2 && e.Message.StartsWith("dot_general", StringComparison.Ordinal))
+        if (x.Rank >= 1 && y.Rank == 2 && e.Message.StartsWith(Product, StringComparison.Ordinal))
         {
             yield return $"a matrix product sums over the last axis of the left ({x.Shape[^1]}) and the {(y.Rank == 1 ? "only" : "second to last")} axis of the right ({y.Shape[^2]}), so they must be equal";
             if (Dim.AreEqual(x.Shape[^1], y.Shape[^1]) != Answer.Refuted)

@@ -150,13 +150,16 @@ internal sealed partial class Elaborator
             var right = Eval(operand, c);
             RejectLayer(left, leftSyntax, @operator.Text());
             RejectLayer(right, operand, @operator.Text());
-            var at = i == binary.Rest.Length - 1 ? binary : new BinarySyntax(binary.First.Span.To(operand.Span), binary.First, binary.Rest[..(i + 1)]);
+            ExprSyntax at = i == binary.Rest.Length - 1 ? binary : new PrefixSyntax(binary.First.Span.To(operand.Span));
             left = Static(@operator, left, right, at) ?? Dynamic(@operator, left, leftSyntax, right, operand, at);
             leftSyntax = at;
         }
 
         return left;
     }
+
+    /// <summary>The beginning of a chain of operators, where its value comes from.</summary>
+    private sealed class PrefixSyntax(TextSpan span) : ExprSyntax(span);
 
     /// <summary>An operator on static values; null if one is a tensor.</summary>
     private static Value? Static(BinaryOperator op, Value left, Value right, ExprSyntax at)
@@ -174,6 +177,10 @@ internal sealed partial class Elaborator
             case (BoolValue a, BoolValue b) when op is BinaryOperator.Equal or BinaryOperator.NotEqual:
                 var same = op == BinaryOperator.Equal;
                 return new BoolValue((a.InTraining == b.InTraining) == same, (a.InEvaluation == b.InEvaluation) == same);
+            case (InitializerValue i, _) when op is BinaryOperator.Multiply or BinaryOperator.Divide && NumberOf(right) is { } factor && factor != 0:
+                return new InitializerValue(i.Initializer.Times(op == BinaryOperator.Multiply ? factor : 1 / factor));
+            case (_, InitializerValue i) when op is BinaryOperator.Multiply && NumberOf(left) is { } factor:
+                return new InitializerValue(i.Initializer.Times(factor));
             case (ListValue a, ListValue b) when op == BinaryOperator.Add:
                 return new ListValue([.. a.Items, .. b.Items]);
             case (IntValue a, IntValue b):
@@ -417,10 +424,10 @@ internal sealed partial class Elaborator
     private Value ByPhase(Func<Value> training, Func<Value> evaluation, ExprSyntax at)
     {
         var inTraining = training();
-        var before = builder.ParametersUnder("").Count();
+        var before = builder.Parameters.Count;
         var inEvaluation = evaluation();
-        foreach (var parameter in builder.ParametersUnder("").Skip(before))
-            evaluationOnly.Add(parameter.Path);
+        for (var i = before; i < builder.Parameters.Count; i++)
+            evaluationOnly.Add(builder.Parameters[i].Path);
         return ByPhase(inTraining, inEvaluation, at);
     }
 

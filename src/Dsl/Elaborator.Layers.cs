@@ -165,6 +165,9 @@ internal sealed partial class Elaborator
     private Value Apply(InstanceValue instance, ImmutableArray<Given> given, ExprSyntax at, Context c)
     {
         var inputs = instance.Declaration is { } declaration ? Inputs(declaration, given, at, c) : Inputs(instance, given);
+        if (depth == MaxDepth)
+            throw Endless(at.Span);
+        depth++;
         var outer = site;
         site = at;
         builder.Location = LocationOf(at);
@@ -179,17 +182,36 @@ internal sealed partial class Elaborator
         {
             throw Explain(e, at, inputs, instance: instance);
         }
-        catch (DiagnosticException e) when (instance.Declaration is not null && e.Diagnostic is not null && e.Diagnostic.Span != at.Span)
+        catch (DiagnosticException e) when (instance.Declaration is not null && Passes(e, instance, at))
         {
-            throw new DiagnosticException(e.Diagnostic.Trace.Length < MaxTrace ? e.Diagnostic.WithTrace(at.Span, $"in `{instance.Path}`, applied here") : e.Diagnostic);
+            throw;
         }
         finally
         {
             site = outer;
+            depth--;
         }
     }
 
-    private const int MaxTrace = 50;
+    /// <summary>
+    /// Adds an application to the chain of an error that passes through it. It answers false: as a filter it needs no stack of its own, however
+    /// many applications there are.
+    /// </summary>
+    private static bool Passes(DiagnosticException e, InstanceValue instance, ExprSyntax at)
+    {
+        if (e.Diagnostic is { Trace.Length: < MaxTrace } diagnostic && diagnostic.Span != at.Span)
+            e.Diagnostic = diagnostic.WithTrace(at.Span, $"`{(instance.Path.Length <= MaxPath ? instance.Path : "…" + instance.Path[^MaxPath..])}`");
+        return false;
+    }
+
+    /// <summary>The applications that are inside of each other at present.</summary>
+    private int depth;
+
+    private const int MaxDepth = 200;
+
+    private const int MaxTrace = 20;
+
+    private const int MaxPath = 60;
 
     private static ImmutableArray<(ExprSyntax Syntax, Expr Value)> Inputs(InstanceValue instance, ImmutableArray<Given> given)
     {

@@ -7,7 +7,7 @@ namespace Dnn.Dsl;
 /// <summary>An error of the file, on its way to who reports it; without a diagnostic, a consequence of one that was reported.</summary>
 internal sealed class DiagnosticException(Diagnostic? diagnostic) : Exception(diagnostic?.Message)
 {
-    public Diagnostic? Diagnostic { get; } = diagnostic;
+    public Diagnostic? Diagnostic { get; set; } = diagnostic;
 
     public DiagnosticException Note(string text) => new(Diagnostic?.WithNote(text));
 
@@ -173,6 +173,19 @@ internal sealed partial class Elaborator
         if (fileValues.TryGetValue(symbol, out var known))
             return known ?? throw Error(DiagnosticCodes.Circular, symbol.Span, $"{symbol.Describe()} is defined by itself");
         fileValues[symbol] = null;
+        try
+        {
+            return Define(symbol);
+        }
+        finally
+        {
+            // After an error, other uses keep silent.
+            fileValues[symbol] ??= ErrorValue.Instance;
+        }
+    }
+
+    private Value Define(Symbol symbol)
+    {
         Value value;
         if (symbol.Declaration is HyperSyntax hyper)
         {
@@ -367,7 +380,7 @@ internal sealed partial class Elaborator
     private void Buffer(BufferSyntax buffer, Context c)
     {
         var type = (buffer.Type as TensorTypeSyntax) ?? throw Error(DiagnosticCodes.TypeMismatch, buffer.Type.Span, "a buffer is a tensor: buffer m: [3] = zeros()");
-        var value = new BufferValue(buffer.Name.Text, DeclaredShape(type, c), ElementType(type), Initializer(Eval(buffer.Value, c), buffer.Value));
+        var value = new BufferValue(buffer.Path?.Value ?? buffer.Name.Text, DeclaredShape(type, c), ElementType(type), Initializer(Eval(buffer.Value, c), buffer.Value));
         builder.Location = LocationOf(buffer);
         try
         {
@@ -408,7 +421,14 @@ internal sealed partial class Elaborator
         var message = require.Message is null ? $"this does not hold: {require.Condition.Span.Text}" : Text(Eval(require.Message, c), require.Message);
         var diagnostic = DiagnosticCodes.RequireFailed.At(require.Condition.Span, message);
         if (require.Condition.Bare is BinarySyntax { Rest: [var rest] } comparison)
-            diagnostic = diagnostic.WithNote($"it compares {Eval(comparison.First, c).Describe()} with {Eval(rest.Operand, c).Describe()}");
+        {
+            foreach (var side in new[] { comparison.First, rest.Operand }.Where(s => s.Bare is not NumberSyntax))
+            {
+                if (NumberOf(Eval(side, c)) is { } number)
+                    diagnostic = diagnostic.WithNote($"{side.Span.Text} = {Printer.Number(number)}");
+            }
+        }
+
         throw new DiagnosticException(diagnostic);
     }
 
@@ -456,8 +476,11 @@ internal sealed partial class Elaborator
     private static void EnsureStack(TextSpan site)
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
-            throw Error(DiagnosticCodes.EndlessApplication, site, "layers are applied inside of each other too deeply here; does one apply itself?");
+            throw Endless(site);
     }
+
+    private static DiagnosticException Endless(TextSpan site) =>
+        Error(DiagnosticCodes.EndlessApplication, site, "layers are applied inside of each other too deeply here; does one apply itself?");
 
     internal static DiagnosticException Error(DiagnosticDescriptor code, TextSpan span, string message) => new(code.At(span, message));
 

@@ -345,11 +345,12 @@ internal static class Grammar
 
     private static readonly Parser<StatementSyntax> _buffer =
         from keyword in Word("buffer")
+        from path in If(i => i.Is(TokenKind.String), _paramPath)
         from name in AnyName
         from type in _typed
         from value in _initial
         from span in From(keyword)
-        select new BufferSyntax(span, name, type, value);
+        select new BufferSyntax(span, name, path, type, value);
 
     private static readonly Parser<StatementSyntax> _return =
         from keyword in Token(TokenKind.Return)

@@ -90,7 +90,7 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
                     Take(body, param.Path?.Value ?? param.Name.Text, param.Name.Span);
                     break;
                 case BufferSyntax buffer:
-                    Take(body, buffer.Name.Text, buffer.Name.Span);
+                    Take(body, buffer.Path?.Value ?? buffer.Name.Text, buffer.Name.Span);
                     break;
                 case UpdateSyntax update:
                     Visit(update.Value, body, null);

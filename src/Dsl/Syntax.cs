@@ -236,9 +236,12 @@ public sealed class ParamSyntax(
 /// <summary>A word after a parameter's initializer, perhaps with a value.</summary>
 public readonly record struct ParamOptionSyntax(Identifier Name, ExprSyntax? Value);
 
-public sealed class BufferSyntax(TextSpan span, Identifier name, TypeSyntax type, ExprSyntax value) : StatementSyntax(span)
+/// <summary><c>buffer name: type = init</c>, with a path of its own as <c>buffer "a.b[3]" as name: …</c>.</summary>
+public sealed class BufferSyntax(TextSpan span, Identifier name, StringSyntax? path, TypeSyntax type, ExprSyntax value) : StatementSyntax(span)
 {
     public Identifier Name { get; } = name;
+
+    public StringSyntax? Path { get; } = path;
 
     public TypeSyntax Type { get; } = type;
 

@@ -82,7 +82,7 @@ public static class SyntaxPrinter
                 case ParamSyntax n:
                     Form("param", n.Name, n.Path, n.Type, n.Value, n.Options.Select(o => o.Value is null ? o.Name.Text : $"{o.Name}={Print(o.Value)}").ToArray());
                     break;
-                case BufferSyntax n: Form("buffer", n.Name, n.Type, n.Value); break;
+                case BufferSyntax n: Form("buffer", n.Name, n.Path, n.Type, n.Value); break;
                 case UpdateSyntax n: Form("update", n.Name, n.Value); break;
                 case RequireSyntax n: Form("require", n.Condition, n.Message); break;
                 case AssertSyntax n: Form("assert", n.Condition, n.Message); break;

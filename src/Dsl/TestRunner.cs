@@ -40,7 +40,7 @@ public static class TestRunner
             return;
         var message = assert.Message is null ? $"this does not hold: {assert.Condition.Span.Text}" : elaborator.TextOf(assert.Message, c);
         var diagnostic = DiagnosticCodes.AssertionFailed.At(assert.Condition.Span, message);
-        foreach (var side in Sides(assert.Condition))
+        foreach (var side in Sides(assert.Condition).Where(s => s.Bare is not NumberSyntax))
             diagnostic = diagnostic.WithNote($"{side.Span.Text} = {Show(elaborator, side, c)}");
         throw new DiagnosticException(diagnostic);
     }
@@ -74,7 +74,7 @@ public static class TestRunner
                 [RandomState.Seed] = RefValue<double>.Of([], [0L]),
                 [RandomState.Step] = RefValue<double>.Of([], [0L]),
             };
-            foreach (var parameter in elaborator.Builder.ParametersUnder(""))
+            foreach (var parameter in elaborator.Builder.Parameters)
             {
                 if (Initial(parameter.Initializer, parameter.Shape) is { } value)
                     variables[parameter.Variable] = RefValue<double>.Of([.. parameter.Shape.Dims.Select(d => (int)d.Value)], value);

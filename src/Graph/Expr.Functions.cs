@@ -196,7 +196,7 @@ public sealed partial class Expr
         ? Scalar(literal.DType == DType.F32 ? (float)literal.Number : literal.Number, type)
         : Make(new Cast(type), this);
 
-    public Expr StopGradient() => Make(new StopGradient(), this);
+    public Expr StopGradient() => Op is StopGradient ? this : Make(new StopGradient(), this);
 
     public Expr ZerosLike() => Full(Shape, 0, DType);
 

@@ -211,6 +211,9 @@ public sealed class ModelBuilder
     /// <summary>The path of an instance that has its place.</summary>
     public string PathOf(Layer layer) => instances[layer].Path;
 
+    /// <summary>The parameters so far, in order.</summary>
+    public IReadOnlyList<Parameter> Parameters => parameters;
+
     /// <summary>The parameter of a path, if there is one yet.</summary>
     public Parameter? FindParameter(string path) => parametersByPath.GetValueOrDefault(path);
 
