@@ -46,7 +46,7 @@ public static class Cli
     public static int Run(IReadOnlyList<string> args, TextWriter output, TextWriter error, CancellationToken cancellation = default) =>
         Run(args, new Terminal(output, error, () => cancellation));
 
-    private static int Run(IReadOnlyList<string> args, Terminal terminal)
+    internal static int Run(IReadOnlyList<string> args, Terminal terminal)
     {
         try
         {

@@ -12,6 +12,8 @@ internal static class Common
 {
     public const string Set = "--set", Model = "--model", Train = "--train", Json = "--json", Quiet = "--quiet";
 
+    private const int MaxThreads = 256;
+
     /// <summary>Those of every command.</summary>
     public static IEnumerable<Option> All() =>
     [
@@ -25,6 +27,14 @@ internal static class Common
     public static Argument<string> File() => new("FILE") { HelpName = "FILE", Description = "A .dnn file." };
 
     public static Argument<string[]> Files() => new("FILE") { HelpName = "FILE…", Description = ".dnn files.", Arity = ArgumentArity.OneOrMore };
+
+    /// <summary>A folder to write to.</summary>
+    public static Option<string?> Folder(string description) => new("--out")
+    {
+        Description = description,
+        HelpName = "DIR",
+        CustomParser = result => result.Tokens[0].Value is { Length: > 0 } folder ? folder : Fail<string>(result, "--out takes the name of a folder"),
+    };
 
     public static Option<string?> Weights() => new("--weights") { Description = "A safetensors file with the parameters.", HelpName = "W" };
 
@@ -40,7 +50,7 @@ internal static class Common
         },
     };
 
-    public static Option<int?> Threads() => Count("--threads", "N", "Threads that share the work; all cores unless given.");
+    public static Option<int?> Threads() => Count("--threads", "N", "Threads that share the work; all cores unless given.", MaxThreads);
 
     public static Option<string?> Provider()
     {
@@ -59,13 +69,13 @@ internal static class Common
     };
 
     /// <summary>A whole number from 1.</summary>
-    public static Option<int?> Count(string name, string placeholder, string description) => new(name)
+    public static Option<int?> Count(string name, string placeholder, string description, int most = int.MaxValue) => new(name)
     {
         Description = description,
         HelpName = placeholder,
-        CustomParser = result => int.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value > 0
+        CustomParser = result => int.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value > 0 && value <= most
             ? value
-            : Fail<int?>(result, $"{name} takes a whole number from 1, not '{result.Tokens[0].Value}'"),
+            : Fail<int?>(result, $"{name} takes a whole number from 1{(most == int.MaxValue ? "" : $" to {most}")}, not '{result.Tokens[0].Value}'"),
     };
 
     public static PlanOptions Plan(DType? type, int? threads = null, string? provider = null) => new()

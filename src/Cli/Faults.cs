@@ -67,7 +67,8 @@ internal static class Faults
         var line = lines[at.Line - 1];
         var start = Math.Min(at.Column - 1, line.Length);
         var carets = new string('^', Math.Clamp(at.Length, 1, Math.Max(1, line.Length - start)));
-        var margin = new string(' ', at.Line.ToString(System.Globalization.CultureInfo.InvariantCulture).Length);
-        terminal.Error.WriteLine($"{margin} --> {at}\n{margin}  |\n{at.Line}  | {line}\n{margin}  | {new string(' ', start)}{carets}");
+        var number = at.Line.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var margin = new string(' ', number.Length + 1);
+        terminal.Error.WriteLine($"{margin[1..]}--> {at}\n{margin} |\n {number} | {line}\n{margin} | {new string(' ', start)}{carets}");
     }
 }

@@ -27,7 +27,7 @@ internal sealed class GradcheckCommand : CliCommand
 
     public override int Execute(Invocation invocation)
     {
-        var source = ModelFile.Load(invocation.Get(file)!, invocation);
+        var source = ModelFile.Load(invocation.Get(file)!, invocation, withData: true);
         var model = source.Model;
         var loss = Rewriter.Stabilize.Rewrite(Phases.Resolve([model.TotalLoss], training: true, model.Provenance), model.Provenance)[0];
         var sizes = MadeValues.Sizes(model, Rows, Rows);

@@ -127,7 +127,7 @@ internal sealed class ModelFile
     }
 
     /// <summary>The folder that paths in a file are relative to.</summary>
-    public static string Folder(string path) => System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)) ?? ".";
+    public static string Folder(string path) => path.Length == 0 ? "." : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)) ?? ".";
 
     private static (SourceText? Source, Diagnostic? Problem) Read(string path)
     {

@@ -11,7 +11,7 @@ internal sealed class RunCommand : CliCommand
     private readonly Argument<string> file = Common.File();
     private readonly Option<string?> weights = Common.Weights();
     private readonly Option<string[]> inputs = new("--input") { Description = "An input, or a target, and its .npy file; may be repeated. Columns that the data block normalizes are expected normalized.", HelpName = "NAME=X.npy", AllowMultipleArgumentsPerToken = true };
-    private readonly Option<string> output = new("--out") { Description = "The folder for NAME.npy of each output.", HelpName = "DIR", Required = true };
+    private readonly Option<string?> output = Common.Folder("The folder for NAME.npy of each output.");
     private readonly Option<string?> outputs = new("--outputs") { Description = "Which outputs; all unless given.", HelpName = "A,B" };
     private readonly Option<string?> grad = new("--grad") { Description = "Writes loss.npy, too, and gradients.safetensors for every parameter that trains: of `loss`, the sum of the losses, or of one loss by name.", HelpName = "NAME" };
     private readonly Option<bool> training = new("--training") { Description = "Runs the training graph: batch statistics, dropout by --seed." };
@@ -25,6 +25,7 @@ internal sealed class RunCommand : CliCommand
             "dnn run examples/digits.dnn --weights runs/digits/best.safetensors --input features=x.npy --out results",
             "dnn run examples/digits.dnn --input features=x.npy label=y.npy --grad loss --dtype f64 --out results")
     {
+        output.Required = true;
         Arguments.Add(file);
         foreach (var option in new Option[] { weights, inputs, output, outputs, grad, training, dtype, seed, threads, provider })
             Options.Add(option);

@@ -15,7 +15,7 @@ internal sealed class TrainCommand : CliCommand
     private readonly Argument<string> file = Common.File();
     private readonly Option<int?> epochs = Common.Count("--epochs", "N", "Passes over the data, in place of the file's limit.");
     private readonly Option<int?> steps = Common.Count("--steps", "N", "Optimizer steps, in place of the file's limit.");
-    private readonly Option<string?> output = new("--out") { Description = "The folder of the run; runs/<file> unless given.", HelpName = "DIR" };
+    private readonly Option<string?> output = Common.Folder("The folder of the run; runs/<file> unless given.");
     private readonly Option<bool> resume = new("--resume") { Description = "Goes on where the run in the folder stopped, to the same bits." };
     private readonly Option<long?> seed = Common.Seed("What all random numbers are functions of, in place of the file's.");
     private readonly Option<int?> threads = Common.Threads();
@@ -71,7 +71,7 @@ internal sealed class TrainCommand : CliCommand
 
     private static string Describe(Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, PlanOptions options) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{model.Name}: {model.ParameterCount:N0} parameters; {string.Join(", ", data.Splits.Select(s => $"{s.Name} {s.Rows:N0} rows"))}; {trainer.TotalSteps:N0} steps of {Math.Min(recipe.Batch, data["train"].Rows)} rows; {options.Float.Text()}, {options.Threads} thread{(options.Threads == 1 ? "" : "s")}");
+        $"{model.Name}: {model.ParameterCount:N0} parameters; {string.Join(", ", data.Splits.Select(s => $"{s.Name} {s.Rows:N0} rows"))}; {trainer.TotalSteps:N0} step{(trainer.TotalSteps == 1 ? "" : "s")} of {Math.Min(recipe.Batch, data["train"].Rows)} rows; {options.Float.Text()}, {options.Threads} thread{(options.Threads == 1 ? "" : "s")}");
 
     private static string Plan(Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, RunFolder folder) => JsonText.Object(json =>
     {
@@ -128,7 +128,7 @@ internal sealed class TrainCommand : CliCommand
             var cancellation = invocation.Terminal.Cancellation;
             try
             {
-                if (invocation.Terminal.IsInteractive && !invocation.Quiet)
+                if (invocation.Terminal.IsInteractive && !invocation.Quiet && !invocation.Json)
                     WithBar(cancellation);
                 else
                     Train(null, records => invocation.Note(Line(records)), cancellation);

@@ -17,18 +17,23 @@ internal static class WeightsFile
     public static Weights Load(string path, ModelFile file)
     {
         var weights = Weights.Load(path);
-        RequireSame(path, weights, Weights.Empty.Label(file), key => key.StartsWith(HyperPrefix, StringComparison.Ordinal));
-        try
+        if (!weights.Metadata.TryGetValue(ModelKey, out var name) || name == file.Model.Name)
         {
+            RequireSame(path, weights, Weights.Empty.Label(file), key => key.StartsWith(HyperPrefix, StringComparison.Ordinal));
             Trainer.RequireWeights(file.Model, weights, path);
-        }
-        catch (DataFormatException e) when (weights.Metadata.TryGetValue(ModelKey, out var name) && name != file.Model.Name)
-        {
-            // The name alone does not matter: a gradient takes the weights of its model.
-            throw new DataFormatException(path, $"this was saved from {name}, and the model is {file.Model.Name}; {e.Reason}", e.Fix, e);
+            return weights;
         }
 
-        return weights;
+        try
+        {
+            // The name alone does not matter: a gradient takes the weights of its model.
+            Trainer.RequireWeights(file.Model, weights, path);
+            return weights;
+        }
+        catch (DataFormatException e)
+        {
+            throw new DataFormatException(path, $"this was saved from {name}, and the model is {file.Model.Name}; {e.Reason}", e.Fix, e);
+        }
     }
 
     /// <summary>Holds what a file says of itself against what it should say; what only one of them says does not matter.</summary>

@@ -33,6 +33,7 @@ public class BadInputTests : Workspace
         WriteSmall();
         Fails(1, [command, At("smal.dnn")], "DNN0000", "there is no such file", "did you mean", "small.dnn");
         Fails(1, [command, At(".")], "this is a folder, not a file");
+        Fails(1, [command, ""], "there is no such file");
     }
 
     [Fact]

@@ -55,6 +55,8 @@ public class HelpTests : Workspace
     [InlineData(new[] { "train", "a.dnn", "b.dnn" }, "one argument too many: 'b.dnn'")]
     [InlineData(new[] { "train", "a.dnn", "--dtype", "f16" }, "--dtype is f32 or f64, not 'f16'")]
     [InlineData(new[] { "train", "a.dnn", "--provider", "mkl" }, "mkl")]
+    [InlineData(new[] { "train", "a.dnn", "--threads", "100000" }, "--threads takes a whole number from 1 to 256")]
+    [InlineData(new[] { "train", "a.dnn", "--out", "" }, "--out takes the name of a folder")]
     [InlineData(new[] { "eval", "a.dnn" }, "--weights")]
     [InlineData(new[] { "dump", "a.dnn", "--stage", "asm" }, "asm")]
     public void A_wrong_command_line_is_explained(string[] args, string says) => Fails(2, args, says);

@@ -69,6 +69,18 @@ public class TrainTests : Workspace
     }
 
     [Fact]
+    public void A_bar_changes_no_result()
+    {
+        var file = WriteSmall();
+        Fine("train", file, "--out", At("a"));
+        using StringWriter output = new(), error = new();
+        var terminal = new Terminal(output, error, () => default) { IsInteractive = true };
+        Assert.Equal(0, Cli.Run(["train", file, "--out", At("b")], terminal));
+        Assert.Contains("best epoch", output.ToString());
+        Same("a", "b");
+    }
+
+    [Fact]
     public void A_dry_run_writes_nothing()
     {
         var file = WriteSmall();
