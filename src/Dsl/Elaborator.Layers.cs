@@ -182,7 +182,7 @@ internal sealed partial class Elaborator
         {
             throw Explain(e, at, inputs, instance: instance);
         }
-        catch (DiagnosticException e) when (instance.Declaration is not null && Passes(e, instance, at))
+        catch (DiagnosticException e) when (Passes(e, instance, at))
         {
             throw;
         }

@@ -132,6 +132,7 @@ internal static class ArgumentMatcher
         var given = new ArgumentSyntax?[slots.Count];
         var filled = new bool[slots.Count];
         var result = new int[arguments.Length];
+        Array.Fill(result, -1);
         var at = 0;
         for (; piped > 0 && at < slots.Count; piped--)
         {
@@ -146,7 +147,6 @@ internal static class ArgumentMatcher
         for (var i = 0; i < arguments.Length; i++)
         {
             var argument = arguments[i];
-            result[i] = -1;
             if (argument.Name is { } name)
             {
                 named ??= argument;
