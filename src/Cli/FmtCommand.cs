@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.Text.Unicode;
 using Dnn.Dsl;
 
 namespace Dnn.Cli;
@@ -30,16 +31,14 @@ internal sealed class FmtCommand : CliCommand
 
     private bool Format(string path, Invocation invocation)
     {
-        var (source, problem) = path == StandardInput
-            ? (new SourceText(invocation.Terminal.Input.ReadToEnd(), "<input>"), null)
-            : ModelFile.Read(path);
+        var (source, problem) = path == StandardInput ? (new SourceText(invocation.Terminal.Input.ReadToEnd(), "<input>"), null) : Read(path);
         var (text, errors) = source is null ? ("", [problem!]) : Format(source);
         var changed = errors.IsEmpty && text != source!.Text;
         var checks = invocation.Get(check);
         if (!errors.IsEmpty)
             invocation.Terminal.Error.WriteLine(new DiagnosticFormatter(invocation.Terminal.ErrorColors).Format(errors));
         else if (changed && !checks && path != StandardInput)
-            RunFolder.Replace(path, text);
+            Replace(path, text);
         if (invocation.Json)
             invocation.Output.WriteLine(Line(path, changed, errors, path == StandardInput && !checks ? text : null));
         else if (path == StandardInput && !checks)
@@ -47,6 +46,33 @@ internal sealed class FmtCommand : CliCommand
         else if (changed && !invocation.Quiet)
             invocation.Output.WriteLine(checks ? $"{path}: not in canonical layout; `dnn fmt` writes it" : $"{path}: formatted");
         return errors.IsEmpty && !(changed && checks);
+    }
+
+    /// <summary>Reads a file; bytes that are no text could not be written again as they were.</summary>
+    private static (SourceText? Source, Diagnostic? Problem) Read(string path)
+    {
+        var (source, problem) = ModelFile.Read(path);
+        return source is null || !source.Text.Contains('\uFFFD') || Utf8.IsValid(File.ReadAllBytes(path))
+            ? (source, problem)
+            : (null, ModelFile.Unreadable.At(default, $"{path}: this is not UTF-8 text; save it as UTF-8 first"));
+    }
+
+    /// <summary>Replaces a file when the new one is whole. A link stays one, and the permissions stay.</summary>
+    private static void Replace(string path, string text)
+    {
+        var target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
+        var temporary = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Path.GetRandomFileName()}.tmp");
+        try
+        {
+            File.WriteAllText(temporary, text);
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(temporary, File.GetUnixFileMode(target));
+            File.Move(temporary, target, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
     }
 
     private static (string Text, ImmutableArray<Diagnostic> Errors) Format(SourceText source)

@@ -89,8 +89,7 @@ internal sealed class RunFolder(string path)
         points.Add((epoch, loss));
     }
 
-    /// <summary>Replaces a file when the new one is whole.</summary>
-    internal static void Replace(string file, string text)
+    private static void Replace(string file, string text)
     {
         var temporary = file + ".tmp";
         File.WriteAllText(temporary, text, new UTF8Encoding(false));

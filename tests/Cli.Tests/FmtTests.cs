@@ -45,6 +45,29 @@ public class FmtTests : Workspace
     }
 
     [Fact]
+    public void Fmt_keeps_links_and_permissions()
+    {
+        var file = Write("one.dnn", Untidy);
+        File.CreateSymbolicLink(At("link.dnn"), file);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        Fine("fmt", At("link.dnn"));
+        Assert.Equal(file, new FileInfo(At("link.dnn")).LinkTarget);
+        Assert.Equal(Tidy, File.ReadAllText(file));
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+    }
+
+    [Fact]
+    public void Fmt_leaves_bytes_that_are_no_text_alone()
+    {
+        byte[] bytes = [.. "let  a = 1 // caf"u8, 0xE9];
+        File.WriteAllBytes(At("latin.dnn"), bytes);
+        Fails(1, ["fmt", At("latin.dnn")], "this is not UTF-8 text");
+        Assert.Equal(bytes, File.ReadAllBytes(At("latin.dnn")));
+    }
+
+    [Fact]
     public void Fmt_json_is_a_line_a_file()
     {
         var outcome = Dnn("fmt", "--check", "--json", Write("one.dnn", Untidy), Write("two.dnn", Tidy), Write("bad.dnn", "let a=(1\n"));

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using Dnn.Testing;
 using Xunit;
 
@@ -12,6 +13,8 @@ public class FormatterTests
         .. Samples.All, .. DiagnosticCodes.All.Select(c => c.Good), .. DiagnosticCodes.All.Select(c => c.Bad), .. Examples().Select(File.ReadAllText),
         .. Directory.GetFiles(RepoRoot.Combine("tests", "Dsl.Tests", "Diagnostics"), "*.dnn").Order()
             .SelectMany(f => File.ReadAllText(f).Split("\n// ----\n")).Select(text => MarkedSource.Parse(text).Source.Text),
+        .. Directory.GetFiles(RepoRoot.Combine("docs"), "*.md").Append(RepoRoot.Combine("README.md")).Order()
+            .SelectMany(f => Regex.Matches(File.ReadAllText(f), "```dnn\n(.*?)```", RegexOptions.Singleline)).Select(m => m.Groups[1].Value),
     ]);
 
     public static TheoryData<string> ExampleFiles => [.. Examples().Select(f => Path.GetRelativePath(RepoRoot.Path, f))];
@@ -59,6 +62,20 @@ public class FormatterTests
             var tree = Parser.Parse(new(sample));
             if (tree.Diagnostics.Any(d => d.IsError)) continue;
             for (int i = 0; i < 4; i++) Check(Commented(tree, random));
+        }
+    }
+
+    [Fact]
+    public void Random_expressions()
+    {
+        var random = new Random(3);
+        for (int i = 0; i < 400; i++)
+        {
+            string text = $"let a = {Expression(random, random.Next(1, 7))}\nmodel M {{\n  loss {Expression(random, 4)} as b\n  return {Expression(random, 3)}\n}}\n";
+            var tree = Parser.Parse(new(text));
+            Assert.True(tree.Diagnostics.IsEmpty, $"{text}\n{new DiagnosticFormatter().Format(tree.Diagnostics)}");
+            Check(text);
+            Check(Commented(tree, random));
         }
     }
 
@@ -244,6 +261,35 @@ public class FormatterTests
     }
 
     private static string WithoutBlankLines(string text) => text.Replace("\n\n", "\n", StringComparison.Ordinal);
+
+    private static string Expression(Random random, int depth)
+    {
+        if (depth == 0) return random.Next(6) switch { 0 => "1", 1 => "0.5", 2 => "80%", 3 => "\"text\"", 4 => "a_longer_name", _ => "x" };
+        return random.Next(17) switch
+        {
+            0 => $"({Next()} {Operator()} {Next()})",
+            1 => $"({Next()}+{Next()}-{Next()})",
+            2 => $"({Next()} |> {Next()} |> {Next()})",
+            3 => $"f({Next()}, {Next()}, name = {Next()})",
+            4 => $"g({Next()})",
+            5 => $"[{Next()}, [{Next()}], {Next()},]",
+            6 => $"[{Next()} for (i, _) in 0..n]",
+            7 => $"(if {Next()} then {Next()} else {Next()})",
+            8 => $"(t => {Next()})",
+            9 => $"h({Next()}, (s, t) => {{ let u = {Next()}\nreturn u }})",
+            10 => $"(x |> for i in 0..n {{ {Next()} }})",
+            11 => $"(x |> for i in [1, 2] {{\nlet v: [B, 3*D] = {Next()}\n{Next()} }})",
+            12 => $"x[{Next()}, :, 1:{Next()}, ::2, ...]",
+            13 => $"m.with(w = {Next()})({Next()}).field",
+            14 => $"(-{Next()})",
+            15 => $"(not {Next()})",
+            _ => $"({Next()},)",
+        };
+
+        string Next() => Expression(random, random.Next(depth));
+
+        string Operator() => random.Next(8) switch { 0 => "**", 1 => "@", 2 => "%", 3 => "==", 4 => "and", 5 => "-", 6 => "/", _ => "+" };
+    }
 
     /// <summary>The same tokens with other blanks, and with newlines where they mean nothing.</summary>
     private static string Respaced(SyntaxTree tree, Random random) => Rewritten(tree, (text, _) =>
