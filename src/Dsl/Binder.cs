@@ -670,7 +670,7 @@ internal sealed class Binder
             if (symbol.Kind is SymbolKind.Model or SymbolKind.Data)
                 Report(DiagnosticCodes.WrongKind.At(name.Span, $"{symbol.Describe()} is no value").With(symbol.Span, "declared here"));
             if (symbol is { Kind: SymbolKind.Layer, Declaration: LayerSyntax { Hypers: not null } layer })
-                Report(DiagnosticCodes.LayerNeedsParentheses.At(name.Span, $"`{symbol.Name}` has hyperparameters, so an instance is made by a call: `{symbol.Name}({Required(layer.Hypers)})`").WithFix("add `()`", name.Span.AtEnd, "()"));
+                Report(NeedsParentheses(name, $"`{symbol.Name}` has hyperparameters, so an instance is made by a call", Required(layer.Hypers)));
         }
         else if (Catalog.Find(name.Name.Text) is { } entry && !entry.Name.Contains('.'))
         {
@@ -678,7 +678,7 @@ internal sealed class Binder
             if (entry.IsConstructor)
             {
                 var required = string.Join(", ", entry.Parameters.Where(p => p.IsRequired).Select(p => p.Name));
-                Report(DiagnosticCodes.LayerNeedsParentheses.At(name.Span, $"an instance of `{entry.Name}` is made by a call: `{entry.Name}({required})`").WithFix("add `()`", name.Span.AtEnd, "()"));
+                Report(NeedsParentheses(name, $"an instance of `{entry.Name}` is made by a call", required));
             }
             else if (entry.Kind is not CatalogKind.Constant && !entry.IsLayerByName)
             {
@@ -693,6 +693,12 @@ internal sealed class Binder
         {
             Unknown(name.Name, scope);
         }
+    }
+
+    private static Diagnostic NeedsParentheses(NameSyntax name, string why, string required)
+    {
+        var diagnostic = DiagnosticCodes.LayerNeedsParentheses.At(name.Span, $"{why}: `{name.Name.Text}({required})`");
+        return required.Length > 0 ? diagnostic : diagnostic.WithFix("add `()`", name.Span.AtEnd, "()");
     }
 
     private static string Required(ParameterListSyntax hypers) => string.Join(", ", hypers.Parameters.Where(p => p.Default is null).Select(p => p.Name.Text));
