@@ -127,7 +127,9 @@ public static class Cli
         public List<string> Problems()
         {
             var messages = new List<string>();
-            foreach (var token in Parsed.UnmatchedTokens)
+            // An option that nobody knows would be taken for a file.
+            var taken = Parsed.CommandResult.Tokens.Select(t => t.Value).Where(t => t.StartsWith("--", StringComparison.Ordinal));
+            foreach (var token in Parsed.UnmatchedTokens.Concat(taken))
             {
                 var isOption = token.StartsWith('-');
                 IEnumerable<string> candidates = isOption ? Parsed.CommandResult.Command.Options.Select(o => o.Name).Append("--help") : Chosen is null ? Commands.Select(c => c.Name) : [];

@@ -82,7 +82,8 @@ public static class TestRunner
                     throw Elaborator.Error(DiagnosticCodes.NotStatic, at.Span, $"the initial values of `{parameter.Path}` are random, and a test computes with known ones").Note("give an initializer such as constant(0.5), identity() or a list");
             }
 
-            return Reference.Evaluate([root], variables)[0];
+            // What a test sees is what a run computes: the stable form.
+            return Reference.Evaluate([Rewriter.Stabilize.Rewrite(root)], variables)[0];
         }
         catch (GraphException e)
         {

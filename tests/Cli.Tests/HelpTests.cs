@@ -49,6 +49,7 @@ public class HelpTests : Workspace
     [InlineData(new[] { "trian", "a.dnn" }, "unknown command 'trian'; did you mean 'train'?")]
     [InlineData(new[] { "train" }, "`dnn train` needs FILE")]
     [InlineData(new[] { "train", "a.dnn", "--epoch", "3" }, "unknown option '--epoch'; did you mean '--epochs'?")]
+    [InlineData(new[] { "train", "--epoch" }, "unknown option '--epoch'; did you mean '--epochs'?")]
     [InlineData(new[] { "train", "a.dnn", "--epochs", "many" }, "--epochs takes a whole number from 1, not 'many'")]
     [InlineData(new[] { "train", "a.dnn", "--epochs", "0" }, "--epochs takes a whole number from 1, not '0'")]
     [InlineData(new[] { "train", "a.dnn", "--epochs" }, "--epochs")]
