@@ -37,6 +37,9 @@ public static class Formatter
         /// <summary>A newline if the group is broken, else a blank.</summary>
         Line,
 
+        /// <summary>A newline if the group is broken and the next item does not fit, else a blank.</summary>
+        Fill,
+
         /// <summary>The next statement of a block.</summary>
         Statement,
     }
@@ -310,7 +313,7 @@ public static class Formatter
             foreach (var rest in binary.Rest) Gaps[First(rest) + 1] = Gap.Line;
         }
 
-        /// <summary>What is in brackets: an item a line, but for one with brackets of its own, or a last one with braces. Types and indices stay whole.</summary>
+        /// <summary>What is in brackets: an item a line, but for one with brackets of its own, or a last one with braces; numbers fill lines. Types and indices stay whole.</summary>
         private void Bracket(int open, int close, bool rigid)
         {
             bool braces = Kind(open) == TokenKind.LeftBrace;
@@ -326,11 +329,22 @@ public static class Formatter
             Group(open, close);
             Gaps[open + 1] = Gap.SoftLine;
             Gaps[close] = Gap.SoftLine;
+            var gap = IsNumbers(open, close) ? Gap.Fill : Gap.Line;
             for (int i = open + 1; i < close; i++)
             {
                 if (_partners[i] > i) i = _partners[i];
-                else if (Kind(i) == TokenKind.Comma && i + 1 < close) Gaps[i + 1] = Gap.Line;
+                else if (Kind(i) == TokenKind.Comma && i + 1 < close) Gaps[i + 1] = gap;
             }
+        }
+
+        private bool IsNumbers(int open, int close)
+        {
+            for (int i = open + 1; i < close; i++)
+            {
+                if (!(Kind(i) is TokenKind.Number or TokenKind.Minus or TokenKind.Comma)) return false;
+            }
+
+            return true;
         }
 
         private bool Hugs(int open, int close)
@@ -483,7 +497,11 @@ public static class Formatter
             {
                 NewLine(false);
             }
-            else if (gap is Gap.Space or Gap.Line)
+            else if (gap == Gap.Fill && (_broken.Count == 0 || _broken.Peek()) && !NextFits(i))
+            {
+                NewLine(false);
+            }
+            else if (gap is Gap.Space or Gap.Line or Gap.Fill)
             {
                 Append(" ");
             }
@@ -502,10 +520,22 @@ public static class Formatter
                 var gap = plan.Gaps[i + 1];
                 bool breaks = gap == Gap.Statement || plan.Comments[i + 1] is not null;
                 if (depth > 0 && breaks) return false;
-                if (depth <= 0 && (breaks || gap is Gap.Line or Gap.SoftLine)) return true;
-                if (gap is Gap.Space or Gap.Line) column++;
+                if (depth <= 0 && (breaks || gap is Gap.Line or Gap.SoftLine or Gap.Fill)) return true;
+                if (gap is Gap.Space or Gap.Line or Gap.Fill) column++;
                 if (depth > 0) depth += plan.Opens[i + 1];
             }
+        }
+
+        /// <summary>Whether the number that starts here fits on the line after a blank.</summary>
+        private bool NextFits(int i)
+        {
+            int column = _column + 1;
+            do
+            {
+                column += plan.Length(i++) + (plan.Gaps[i] == Gap.Space ? 1 : 0);
+            }
+            while (column <= Width && plan.Gaps[i] is Gap.None or Gap.Space);
+            return column <= Width;
         }
 
         private void NewLine(bool blank)

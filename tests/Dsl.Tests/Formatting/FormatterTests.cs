@@ -159,6 +159,7 @@ public class FormatterTests
     }
 
     private const string Wide = """
+        let numbers = [0.5, -0.25, 1e-3, 0.0625, -0.03125, 0.015625, 7.8125e-3, 3.90625e-3, -0.001953125, 9.765625e-4, 4.8828125e-4, 2.44140625e-4]
         let logit = x |> dense(hidden, init = he_normal(), bias = false) |> relu |> layer_norm() |> dropout(drop) |> dense(1)
         let model = residual(chain(layer_norm(), dense(4 * width, init = he_normal()), gelu, dense(width, init = zeros()), dropout(rate)))
         let total = first_contribution * weight_of_the_first + second_contribution * weight_of_the_second - third_contribution
@@ -265,7 +266,7 @@ public class FormatterTests
     private static string Expression(Random random, int depth)
     {
         if (depth == 0) return random.Next(6) switch { 0 => "1", 1 => "0.5", 2 => "80%", 3 => "\"text\"", 4 => "a_longer_name", _ => "x" };
-        return random.Next(17) switch
+        return random.Next(18) switch
         {
             0 => $"({Next()} {Operator()} {Next()})",
             1 => $"({Next()}+{Next()}-{Next()})",
@@ -283,6 +284,7 @@ public class FormatterTests
             13 => $"m.with(w = {Next()})({Next()}).field",
             14 => $"(-{Next()})",
             15 => $"(not {Next()})",
+            16 => $"[{string.Join(',', Enumerable.Range(0, random.Next(1, 60)).Select(i => $"-{i}.5"))}]",
             _ => $"({Next()},)",
         };
 
