@@ -120,22 +120,6 @@ public static partial class Layers
         });
     }
 
-    /// <inheritdoc cref="Conv1d(int, Extent, Extent?, Padding?, Extent?, int, bool)"/>
-    public static Expr Conv1d(this Expr x, int filters, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int groups = 1, bool bias = true) =>
-        Conv1d(filters, kernel, stride, padding, dilation, groups, bias).Apply(x);
-
-    /// <inheritdoc cref="Conv2d(int, Extent, Extent?, Padding?, Extent?, int, bool)"/>
-    public static Expr Conv2d(this Expr x, int filters, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int groups = 1, bool bias = true) =>
-        Conv2d(filters, kernel, stride, padding, dilation, groups, bias).Apply(x);
-
-    /// <inheritdoc cref="Conv3d(int, Extent, Extent?, Padding?, Extent?, int, bool)"/>
-    public static Expr Conv3d(this Expr x, int filters, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int groups = 1, bool bias = true) =>
-        Conv3d(filters, kernel, stride, padding, dilation, groups, bias).Apply(x);
-
-    /// <inheritdoc cref="DepthwiseConv2d(Extent, Extent?, Padding?, Extent?, int, bool)"/>
-    public static Expr DepthwiseConv2d(this Expr x, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int multiplier = 1, bool bias = true) =>
-        DepthwiseConv2d(kernel, stride, padding, dilation, multiplier, bias).Apply(x);
-
     /// <summary>The largest element of each window over one axis. Padding never is it; a tie splits the gradient evenly.</summary>
     /// <param name="x">[B, T, C]</param>
     /// <param name="window">The size of the window.</param>
@@ -277,4 +261,24 @@ public static partial class Layers
 
         return parts;
     }
+}
+
+/// <summary>The convolutions as methods of <see cref="Expr"/>.</summary>
+public static class Convolutions
+{
+    /// <inheritdoc cref="Layers.Conv1d(int, Extent, Extent?, Padding?, Extent?, int, bool)"/>
+    public static Expr Conv1d(this Expr x, int filters, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int groups = 1, bool bias = true) =>
+        Layers.Conv1d(filters, kernel, stride, padding, dilation, groups, bias).Apply(x);
+
+    /// <inheritdoc cref="Layers.Conv2d(int, Extent, Extent?, Padding?, Extent?, int, bool)"/>
+    public static Expr Conv2d(this Expr x, int filters, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int groups = 1, bool bias = true) =>
+        Layers.Conv2d(filters, kernel, stride, padding, dilation, groups, bias).Apply(x);
+
+    /// <inheritdoc cref="Layers.Conv3d(int, Extent, Extent?, Padding?, Extent?, int, bool)"/>
+    public static Expr Conv3d(this Expr x, int filters, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int groups = 1, bool bias = true) =>
+        Layers.Conv3d(filters, kernel, stride, padding, dilation, groups, bias).Apply(x);
+
+    /// <inheritdoc cref="Layers.DepthwiseConv2d(Extent, Extent?, Padding?, Extent?, int, bool)"/>
+    public static Expr DepthwiseConv2d(this Expr x, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int multiplier = 1, bool bias = true) =>
+        Layers.DepthwiseConv2d(kernel, stride, padding, dilation, multiplier, bias).Apply(x);
 }
