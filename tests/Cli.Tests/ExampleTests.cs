@@ -16,11 +16,14 @@ public class ExampleTests
     public void An_example_checks_without_a_word_and_has_a_bar_below(string file)
     {
         Assert.Empty(Compile(file).Diagnostics);
-        Assert.Contains(file, new[] { "diabetes.dnn", "digits.dnn", "iris.dnn", "two_moons.dnn" });
+        Assert.Contains(file, new[] { "diabetes.dnn", "digits.dnn", "digits_conv.dnn", "iris.dnn", "two_moons.dnn" });
     }
 
     [Fact]
     public void Digits_reach_97_percent() => Assert.True(Last(Train("digits.dnn").Log, "accuracy") >= 0.97);
+
+    [Fact]
+    public void Digits_reach_97_percent_by_convolutions() => Assert.True(Last(Train("digits_conv.dnn").Log, "accuracy") >= 0.97);
 
     [Fact]
     public void Two_moons_reach_99_percent() => Assert.True(Last(Train("two_moons.dnn").Log, "accuracy") >= 0.99);
