@@ -63,6 +63,9 @@ internal sealed class Lowered
 /// <summary>Lowers a program at concrete sizes: groups of nodes become instructions over values; views become strides.</summary>
 internal sealed class Planner
 {
+    private const int ShortestLine = 8;
+    private const int LargestWindow = 64;
+
     private readonly ConcreteGraph graph;
     private readonly Fusion fusion;
     private readonly Lowered result;
@@ -323,7 +326,10 @@ internal sealed class Planner
         var kept = Enumerable.Range(0, group.Dims.Length).Where(a => !reduced.Contains(a)).ToArray();
         int[] rows = [.. kept, .. reduced], columns = [.. reduced, .. kept];
         bool InPlace(int[] order) => order.Where(a => group.Dims[a] != 1).ToArray() is var walked && walked.SequenceEqual(walked.Order());
-        return InPlace(columns) && !InPlace(rows) ? (columns, FusedReduction.Columns, reduced.Count) : (rows, FusedReduction.Rows, reduced.Count);
+
+        // A window of few elements: going along the last axis, the channels, is worth more than having each sum in one piece.
+        var isWindow = !reduced.Contains(group.Dims.Length - 1) && group.Dims[^1] >= ShortestLine && reduced.Aggregate(1L, (count, a) => count * group.Dims[a]) <= LargestWindow;
+        return !InPlace(rows) && (InPlace(columns) || isWindow) ? (columns, FusedReduction.Columns, reduced.Count) : (rows, FusedReduction.Rows, reduced.Count);
     }
 
     private int Compute(int id)

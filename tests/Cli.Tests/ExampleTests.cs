@@ -45,7 +45,7 @@ public class ExampleTests
     [Fact]
     public void The_printed_gradient_of_an_example_compiles_and_computes_the_same_numbers()
     {
-        foreach (var (file, rows) in new[] { ("two_moons.dnn", "x"), ("digits.dnn", "features") })
+        foreach (var (file, rows) in new[] { ("two_moons.dnn", "x"), ("digits.dnn", "features"), ("digits_conv.dnn", "features") })
         {
             var model = Compile(file).Model!;
             var printed = ModelPrinter.Differentiate(model with { }, Phases.Resolve([model.TotalLoss], training: false)[0], [.. model.Parameters.Select(p => new Named(p.Path, p.Variable))]);
