@@ -24,10 +24,10 @@ public static partial class Catalog
     public static FrozenSet<string> Planned { get; } = (
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d depthwise_conv2d group_norm instance_norm positional_embedding sinusoidal_positions "
         + "drop_path rnn lstm gru attention rope transformer_block graph_conv graph_attention message_passing parallel checkpoint frozen no_decay "
-        + "lr_scale time_distributed elu selu celu mish softsign hard_sigmoid hard_swish glu swiglu max_pool1d max_pool2d avg_pool1d avg_pool2d "
-        + "global_avg_pool global_max_pool adaptive_avg_pool2d resize tan ceil is_nan is_finite prod argmin any all cumsum cumprod outer einsum "
-        + "rearrange reduce split pad flip roll slice gather scatter_add masked_fill top_k sort tril triu eye scan vmap jacobian hessian "
-        + "random.categorical random.permutation bce huber kl_div nll hinge cosine_similarity_loss triplet ctc l1 l2 adagrad nadam lamb lion "
+        + "lr_scale time_distributed max_pool1d max_pool2d avg_pool1d avg_pool2d "
+        + "global_avg_pool global_max_pool adaptive_avg_pool2d resize prod cumsum cumprod einsum "
+        + "rearrange reduce scatter_add top_k sort scan vmap jacobian hessian "
+        + "random.categorical random.permutation ctc adagrad nadam lamb lion "
         + "adafactor lbfgs exponential linear warmup_linear inverse_sqrt one_cycle piecewise sine_wave copy_task reverse_task idx npz images "
         + "text jsonl safetensors graph").Split(' ').ToFrozenSet(StringComparer.Ordinal);
 

@@ -219,6 +219,11 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
 
     public Dim Size(string name) => (Dim)Get(name)!;
 
+    public Dim? OptionalSize(string name) => (Dim?)Get(name);
+
+    /// <summary>What was given, as it is.</summary>
+    public Value? Any(string name) => (Value?)Get(name);
+
     public Shape? Shape(string name) => (Shape?)Get(name);
 
     public Axes Axis(string name) => Get(name) is int[] axes ? axes : Axes.All;

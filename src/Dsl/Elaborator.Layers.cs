@@ -346,6 +346,14 @@ internal sealed partial class Elaborator
                 builder.Record(expr);
                 CheckSize(expr, at);
                 return new TensorValue(expr);
+            case ImmutableArray<Expr> several:
+                foreach (var expr in several)
+                {
+                    builder.Record(expr);
+                    CheckSize(expr, at);
+                }
+
+                return new ListValue([.. several.Select(e => new TensorValue(e))]);
             case Initializer initializer:
                 return new InitializerValue(initializer);
             case Schedule schedule:
