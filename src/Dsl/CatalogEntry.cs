@@ -43,6 +43,9 @@ public enum ParameterKind
     /// <summary>Two floats.</summary>
     Pair,
 
+    /// <summary>A list of floats, or of counts of steps.</summary>
+    Floats,
+
     /// <summary>A size, perhaps a named one.</summary>
     Size,
 
@@ -216,6 +219,8 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
     public ValueList<string>? Strings(string name) => (ValueList<string>?)Get(name);
 
     public (double First, double Second) Pair(string name) => ((double, double))Get(name)!;
+
+    public ValueList<double> Floats(string name) => (ValueList<double>)Get(name)!;
 
     public Dim Size(string name) => (Dim)Get(name)!;
 

@@ -59,4 +59,44 @@ public class LibraryTests
     [InlineData("glu(x[:, 1:])", "7 is odd")]
     public void A_mistake_is_explained(string call, string message) =>
         Assert.Contains(message, Assert.Single(Compiler.Compile(new SourceText($"model M {{\n  input x: [B, 8]\n  let y = {call}\n  output p = x\n}}\n")).Diagnostics).Message, StringComparison.Ordinal);
+
+    public static TheoryData<string, Optimizer> Optimizers { get; } = new()
+    {
+        { "adagrad()", new Adagrad(0.01) },
+        { "nadam(betas = (0.8, 0.9))", new Nadam(0.002, 0.8, 0.9) },
+        { "lamb(0.1, weight_decay = 0)", new Lamb(0.1, Decay: 0) },
+        { "lion(1e-3)", new Lion(1e-3) },
+        { "sgd(exponential(0.1, every = 5 steps))", new Sgd(new ExponentialSchedule(0.1, 5)) },
+        { "sgd(linear(0.1, floor = 0.01))", new Sgd(new LinearSchedule(0.1, null, 0.01)) },
+        { "sgd(warmup_linear(0.1, 5, total = 50 steps))", new Sgd(new WarmupLinearSchedule(0.1, 5, 50)) },
+        { "sgd(inverse_sqrt(0.1, warmup = 5 steps))", new Sgd(new InverseSqrtSchedule(0.1, 5)) },
+        { "sgd(one_cycle(0.1, rise = 0.2))", new Sgd(new OneCycleSchedule(0.1, Rise: 0.2)) },
+        { "sgd(piecewise([5 steps, 10], [0.1, 0.01, 1e-3]))", new Sgd(new PiecewiseSchedule([5, 10], [0.1, 0.01, 1e-3])) },
+    };
+
+    [Theory]
+    [MemberData(nameof(Optimizers))]
+    public void An_optimizer_is_its_description(string text, Optimizer expected) => Assert.Equal(expected, Compile.Fine(Source(text)).Recipe!.Optimizer);
+
+    [Theory]
+    [InlineData("piecewise([5], [0.1])", "there are 1 rates")]
+    [InlineData("piecewise([5, 5], [1, 2, 3])", "[5, 5] must increase")]
+    [InlineData("piecewise(5, [1, 2])", "a list of numbers")]
+    [InlineData("piecewise([5 epochs], [1, 2])", "this list holds numbers")]
+    public void A_schedule_that_does_not_fit_is_explained(string schedule, string message) =>
+        Assert.Contains(message, Assert.Single(Compiler.Compile(new SourceText(Source($"sgd({schedule})"))).Diagnostics).Message, StringComparison.Ordinal);
+
+    private static string Source(string optimizer) => $$"""
+        model M {
+          input x: [B, 2]
+          target y: [B, 1]
+          let p = dense(1)(x)
+          output p = p
+          loss mse(p, y)
+        }
+        data d = two_moons(samples = 20)
+        train M() on d {
+          optimizer {{optimizer}}
+        }
+        """;
 }
