@@ -35,7 +35,7 @@ public sealed class Weights : IReadOnlyCollection<KeyValuePair<string, Tensor>>
     /// <exception cref="KeyNotFoundException">Nothing has the path; the message proposes the nearest.</exception>
     public Tensor this[string path] => _tensors.TryGetValue(path, out Tensor? tensor)
         ? tensor
-        : throw new KeyNotFoundException($"no weights have the path '{path}'. {Nearest.Suggest(path, [.. Paths])}");
+        : throw new KeyNotFoundException($"no weights have the path '{path}'. {Suggestion.Sentence(path, [.. Paths])}");
 
     /// <exception cref="ArgumentException">A path, or a key of the metadata, occurs twice.</exception>
     public static Weights From(IEnumerable<KeyValuePair<string, Tensor>> tensors, IEnumerable<KeyValuePair<string, string>>? metadata = null)
@@ -116,7 +116,7 @@ public sealed class Weights : IReadOnlyCollection<KeyValuePair<string, Tensor>>
             if (!TryGet(path, out Tensor? tensor))
             {
                 // The search for similar names is quadratic in the worst case: a file of another model has nothing to find.
-                string? near = searches++ < 20 ? Nearest.Name(path, unexpected) : null;
+                string? near = searches++ < 20 ? Suggestion.Closest(path, unexpected) : null;
                 differences.Add(new(DifferenceKind.Missing, path, $"'{path}' ({slot}) is missing{(near is null ? "" : $"; did you mean '{near}'?")}"));
             }
             else if (!tensor.Shape.AsSpan().SequenceEqual(shape.AsSpan()))

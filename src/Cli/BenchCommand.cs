@@ -35,7 +35,7 @@ internal sealed class BenchCommand : CliCommand
         var model = source.Model;
         var isTraining = invocation.Get(mode) == "train";
         var options = Common.Plan(invocation.Get(dtype), invocation.Get(threads), invocation.Get(provider));
-        var recipe = source.HasTraining ? source.Training().Recipe : new TrainingRecipe { Optimizer = new Sgd(new ConstantSchedule(0.01)) };
+        var recipe = source.HasTraining ? source.Training().Recipe : new TrainingRecipe { Optimizer = new Adam(0.001) };
         var rows = invocation.Get(batch) ?? recipe.Batch;
         var count = invocation.Get(steps) ?? 100;
 

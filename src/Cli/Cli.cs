@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
 using Dnn.Dsl;
+using Dnn.Graph;
 
 namespace Dnn.Cli;
 

@@ -162,7 +162,12 @@ public static partial class Catalog
     {
         var open = Enumerable.Range(0, shape.Rank).Where(i => shape[i].Equals(Dim.Of(-1))).ToArray();
         if (open.Length == 0)
-            return x.Reshape(shape);
+        {
+            return Sizes.Differ(x.Shape.ElementCount, shape.ElementCount)
+                ? throw new ShapeException($"reshape: {x.Shape} has {x.Shape.ElementCount} elements, and {shape} has {shape.ElementCount}", x.Shape, shape)
+                : x.Reshape(shape);
+        }
+
         if (open.Length > 1)
             throw new ShapeException($"reshape: one size of {shape} may be −1, not {open.Length}", x.Shape, shape);
         var others = shape.RemoveAt(open[0]).ElementCount;
@@ -274,4 +279,17 @@ public static partial class Catalog
         var near = (a - b).Abs().LessOrEqual(tolerance * (1 + b.Abs())).Or(a.EqualTo(b));
         return near.Shape.IsScalar ? near : near.ReduceMin().GreaterThan(0.5);
     }
+}
+
+/// <summary>Questions about sizes.</summary>
+internal static class Sizes
+{
+    /// <summary>Whether two sizes differ whatever the named ones are, none being 0: 2·D is not D.</summary>
+    public static bool Differ(Dim a, Dim b) =>
+        Dim.AreEqual(a, b) switch
+        {
+            Answer.Proved => false,
+            Answer.Refuted => true,
+            _ => Dim.AreEqual(a.Substitute(n => Dim.Named(n) + 1), b.Substitute(n => Dim.Named(n) + 1)) == Answer.Refuted,
+        };
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Dnn.Graph;
 
 namespace Dnn.Dsl;
 
@@ -59,49 +60,4 @@ public sealed record Diagnostic(DiagnosticDescriptor Descriptor, TextSpan Span, 
 public sealed record DiagnosticDescriptor(string Code, Severity Severity, string Title, string Explanation, string Bad, string Good)
 {
     public Diagnostic At(TextSpan span, string message) => new(this, span, message);
-}
-
-/// <summary>'Did you mean'.</summary>
-public static class Suggestion
-{
-    /// <summary>
-    /// The candidate nearest to a name by Damerau–Levenshtein distance (optimal string alignment; Damerau 1964) without regard to case, if
-    /// it is near enough to be a slip of the keyboard: at most a third of the letters. Ties go to the first in ordinal order.
-    /// </summary>
-    public static string? Closest(string name, IEnumerable<string> candidates)
-    {
-        if (name.Length > 64) return null;
-        string? best = null;
-        int bestDistance = Math.Max(1, name.Length / 3);
-        foreach (string candidate in candidates)
-        {
-            if (candidate.Length > 64 || candidate == name) continue;
-            int distance = Distance(name.ToLowerInvariant(), candidate.ToLowerInvariant());
-            if (distance < bestDistance || (distance == bestDistance && (best is null || string.CompareOrdinal(candidate, best) < 0)))
-            {
-                (best, bestDistance) = (candidate, distance);
-            }
-        }
-
-        return best;
-    }
-
-    /// <summary>Insertions, deletions, replacements and exchanges of neighbours.</summary>
-    private static int Distance(string a, string b)
-    {
-        int[,] d = new int[a.Length + 1, b.Length + 1];
-        for (int i = 0; i <= a.Length; i++) d[i, 0] = i;
-        for (int j = 0; j <= b.Length; j++) d[0, j] = j;
-        for (int i = 1; i <= a.Length; i++)
-        {
-            for (int j = 1; j <= b.Length; j++)
-            {
-                int cost = Math.Min(d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1), Math.Min(d[i - 1, j], d[i, j - 1]) + 1);
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cost = Math.Min(cost, d[i - 2, j - 2] + 1);
-                d[i, j] = cost;
-            }
-        }
-
-        return d[a.Length, b.Length];
-    }
 }

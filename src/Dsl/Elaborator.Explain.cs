@@ -13,10 +13,10 @@ internal sealed partial class Elaborator
         var message = e.Message.StartsWith(Product, StringComparison.Ordinal) ? string.Concat("matrix product: ", e.Message.AsSpan(Product.Length)) : e.Message;
         var problem = Error(e is ShapeException ? DiagnosticCodes.ShapeMismatch : DiagnosticCodes.InvalidGraph, at.Span, message);
         var shape = e as ShapeException;
-        var labelled = new HashSet<TextSpan> { at.Span };
+        var labelled = new HashSet<Label>();
         foreach (var (syntax, value) in operands)
         {
-            if (syntax != at && labelled.Add(syntax.Span))
+            if (syntax.Span != at.Span && labelled.Add(new Label(syntax.Span, "")))
                 problem = problem.And(syntax.Span, $"this is {value.Type}");
         }
 
@@ -26,12 +26,12 @@ internal sealed partial class Elaborator
         {
             foreach (var (_, value) in operands)
             {
-                if (OriginOfDifference(shape, value) is { } origin && labelled.Add(origin.Span))
+                if (OriginOfDifference(shape, value) is { } origin && labelled.Add(origin))
                     problem = problem.And(origin.Span, origin.Text);
             }
         }
 
-        if (instance is not null && labelled.Add(instance.Span))
+        if (instance is not null && instance.Span != at.Span)
             problem = problem.And(instance.Span, $"`{instance.Path}` is constructed here");
         foreach (var advice in Advice(shape, operands))
             problem = problem.Note(advice);
@@ -55,13 +55,16 @@ internal sealed partial class Elaborator
 
     private static IEnumerable<string> Advice(ShapeException? e, IReadOnlyList<(ExprSyntax Syntax, Expr Value)> operands)
     {
+        if (e is not null && e.Message.Contains("earlier application", StringComparison.Ordinal))
+            yield return "an instance has one set of parameters, shared by all its applications; construct another one for another size";
         if (e is null || operands is not [var (xs, x), var (ys, y)])
             yield break;
-        if (x.Rank >= 1 && y.Rank == 2 && e.Message.StartsWith(Product, StringComparison.Ordinal))
+        if (x.Rank >= 1 && y.Rank >= 1 && e.Message.StartsWith(Product, StringComparison.Ordinal))
         {
-            yield return $"a matrix product sums over the last axis of the left ({x.Shape[^1]}) and the {(y.Rank == 1 ? "only" : "second to last")} axis of the right ({y.Shape[^2]}), so they must be equal";
-            if (Dim.AreEqual(x.Shape[^1], y.Shape[^1]) != Answer.Refuted)
-                yield return $"the transpose of the right fits: transpose({ys.Span.Text})";
+            var inner = y.Shape[y.Rank == 1 ? 0 : y.Rank - 2];
+            yield return $"a matrix product sums over the last axis of the left ({x.Shape[^1]}) and the {(y.Rank == 1 ? "only" : "second to last")} axis of the right ({inner}), so they must be equal";
+            if (y.Rank >= 2 && Dim.AreEqual(x.Shape[^1], y.Shape[^1]) == Answer.Proved)
+                yield return $"the transpose of the right fits: {(y.Rank == 2 ? $"transpose({ys.Span.Text})" : $"swapaxes({ys.Span.Text}, -1, -2)")}";
         }
         else if (x.Rank == y.Rank + 1 && x.Shape[^1].Equals(Dim.One))
         {
@@ -93,7 +96,7 @@ internal sealed partial class Elaborator
             {
                 var dot = path.LastIndexOf('.');
                 return dot > 0 && instances.TryGetValue(path[..dot], out var instance)
-                    ? new Label(instance.Span, $"`{Short(instance.Span.Text)}` makes this size {size}")
+                    ? new Label(instance.Span, $"`{instance.Path}` makes this size {size}")
                     : null;
             }
 
@@ -105,8 +108,6 @@ internal sealed partial class Elaborator
 
         return SpanOf(builder.Provenance.Find(value)?.Location) is { } span ? new Label(span, $"this makes the size {size}") : null;
     }
-
-    private static string Short(string text) => text.Length <= 40 ? text.ReplaceLineEndings(" ") : "this";
 
     /// <summary>The argument whose axis became this one.</summary>
     private static (Expr? Node, int Axis) Previous(Expr value, int axis)

@@ -186,7 +186,7 @@ internal sealed partial class Elaborator
             case (IntValue a, IntValue b):
                 return Integers(op, a.Number, b.Number, at);
             case (DimValue or IntValue, DimValue or IntValue):
-                return Sizes(op, left, right, at);
+                return SizeOperator(op, left, right, at);
             default:
                 return NumberOf(left) is { } x && NumberOf(right) is { } y ? Floats(op, x, y, at) : null;
         }
@@ -250,7 +250,7 @@ internal sealed partial class Elaborator
     };
 
     /// <summary>Sizes that are not known yet: polynomials where the result is one, else computed while the model runs.</summary>
-    private static Value? Sizes(BinaryOperator op, Value left, Value right, ExprSyntax at)
+    private static Value? SizeOperator(BinaryOperator op, Value left, Value right, ExprSyntax at)
     {
         var (a, b) = (SizeOf(left, at), SizeOf(right, at));
         try

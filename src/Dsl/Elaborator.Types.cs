@@ -306,7 +306,7 @@ internal sealed partial class Elaborator
             return;
         }
 
-        var fits = expected.Rank == found.Rank && Enumerable.Range(0, found.Rank).All(i => Dim.AreEqual(expected[i], found[i]) != Answer.Refuted);
+        var fits = expected.Rank == found.Rank && Enumerable.Range(0, found.Rank).All(i => !Sizes.Differ(expected[i], found[i]));
         if (!fits)
             throw Misfit(type, actual, name, site, $"`...` is {expected} elsewhere in this signature, and here it would be {found}").And(leading.Span, $"`...` is {expected} here");
     }
@@ -327,7 +327,7 @@ internal sealed partial class Elaborator
 
         var size = Size(declaredSize, c, free);
         if (free.Count == 0)
-            return Dim.AreEqual(size, actual) == Answer.Refuted ? Answer.Refuted : Answer.Proved;
+            return Sizes.Differ(size, actual) ? Answer.Refuted : Answer.Proved;
         if (free.Count > 1)
             return Answer.Unknown;
         var (key, symbol) = free.First();

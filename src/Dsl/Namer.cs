@@ -11,6 +11,9 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
     {
         private readonly Dictionary<string, int> kinds = new(StringComparer.Ordinal);
 
+        /// <summary>The names of parameters and buffers.</summary>
+        public HashSet<string> Declared { get; } = new(StringComparer.Ordinal);
+
         public Dictionary<string, TextSpan> Taken { get; } = new(StringComparer.Ordinal);
 
         /// <summary>A name that the other branch of an <c>if</c> has taken already.</summary>
@@ -87,10 +90,10 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
                     Let(let, body);
                     break;
                 case ParamSyntax param:
-                    Take(body, param.Path?.Value ?? param.Name.Text, param.Name.Span);
+                    TakeDeclared(body, param.Path, param.Name);
                     break;
                 case BufferSyntax buffer:
-                    Take(body, buffer.Path?.Value ?? buffer.Name.Text, buffer.Name.Span);
+                    TakeDeclared(body, buffer.Path, buffer.Name);
                     break;
                 case UpdateSyntax update:
                     Visit(update.Value, body, null);
@@ -270,6 +273,13 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
     {
         if (inner != outer && !inner.IsEmpty)
             Take(outer, binding.Segments[node], node.Span);
+    }
+
+    /// <summary>A parameter or buffer; two of one name are the binder's to report.</summary>
+    private void TakeDeclared(Body body, StringSyntax? path, Identifier name)
+    {
+        if (body.Declared.Add(name.Text) || path is not null)
+            Take(body, path?.Value ?? name.Text, name.Span);
     }
 
     private string Take(Body body, string segment, TextSpan span)

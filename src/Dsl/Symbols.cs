@@ -144,6 +144,7 @@ internal static class ArgumentMatcher
         if (piped > 0)
             report(Declared(DiagnosticCodes.TooManyArguments.At(site ?? default, $"{what} takes {Count(slots)}, and gets more through the pipe")));
         ArgumentSyntax? named = null;
+        var isUnknown = false;
         for (var i = 0; i < arguments.Length; i++)
         {
             var argument = arguments[i];
@@ -153,6 +154,7 @@ internal static class ArgumentMatcher
                 var slot = IndexOf(slots, name.Text);
                 if (slot < 0 || slots[slot].IsVariadic)
                 {
+                    isUnknown = true;
                     report(Declared(DiagnosticCodes.UnknownArgument.At(name.Span, $"{what} has no parameter `{name.Text}`")
                         .WithSuggestion(name.Text, name.Span, slots.Select(s => s.Name)).WithNote($"it takes {signature}")));
                 }
@@ -186,7 +188,8 @@ internal static class ArgumentMatcher
                 at++;
         }
 
-        if (site is { } place)
+        // A name that is misspelt is not missing, too.
+        if (site is { } place && !isUnknown)
         {
             var missing = Enumerable.Range(0, slots.Count).Where(i => slots[i].IsRequired && !filled[i]).Select(i => $"`{slots[i].Name}`").ToArray();
             if (missing.Length > 0)

@@ -48,6 +48,7 @@ public static class Gradient
             if (!incoming.Remove(node, out var parts))
                 continue;
             var cotangent = BalancedSum(parts);
+            listener?.Derived(cotangent, node);
             if (targets.Contains(node))
             {
                 result[node] = cotangent;

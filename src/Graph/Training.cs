@@ -76,7 +76,10 @@ public static class TrainingStep
             throw new GraphException($"the loss of {model.Name} depends on none of its parameters");
         if (recipe.ClipValue is { } limit)
             connected = [.. connected.Select(t => (t.Parameter, t.Gradient.Max(-limit).Min(limit)))];
-        var norm = connected.Select(t => t.Gradient.Square().Sum()).Aggregate((a, b) => a + b).Sqrt();
+        var squares = connected.Select(t => t.Gradient.Square().Sum()).ToArray();
+        foreach (var (square, (parameter, _)) in squares.Zip(connected))
+            model.Provenance.Derived(square, parameter.Variable);
+        var norm = squares.Aggregate((a, b) => a + b).Sqrt();
         if (recipe.ClipNorm is { } largest)
         {
             // The guard rejects a norm that is not finite, so 0 · ∞ cannot arise.

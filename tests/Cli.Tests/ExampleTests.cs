@@ -19,6 +19,16 @@ public class ExampleTests
         Assert.Contains(file, new[] { "diabetes.dnn", "digits.dnn", "iris.dnn", "two_moons.dnn" });
     }
 
+    [Theory]
+    [InlineData("mlp.dnn", 535_818)]
+    [InlineData("tiny.dnn", 337)]
+    public void A_benchmark_is_the_network_of_its_peers(string file, long parameters)
+    {
+        var result = Compile(Path.Combine("bench", file));
+        Assert.Empty(result.Diagnostics);
+        Assert.Equal(parameters, result.Model!.ParameterCount);
+    }
+
     [Fact]
     public void Digits_reach_97_percent() => Assert.True(Last(Train("digits.dnn").Log, "accuracy") >= 0.97);
 

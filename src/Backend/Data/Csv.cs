@@ -87,7 +87,7 @@ internal static class Csv
         {
             if (!names.Contains(name))
             {
-                throw new DataFormatException(where, $"there is no column '{name}'", Nearest.Suggest(name, names));
+                throw new DataFormatException(where, $"there is no column '{name}'", Suggestion.Sentence(name, names));
             }
         }
 
@@ -199,7 +199,7 @@ internal static class Csv
             {
                 string[] known = [.. classes.ClassNames];
                 ranks = [.. label.Names.Select(name => Array.IndexOf(known, name) is var k && k >= 0 ? k
-                    : throw new DataFormatException(path, $"column '{label.Name}': the class '{name}' is not one of the other part's", Nearest.Suggest(name, known)))];
+                    : throw new DataFormatException(path, $"column '{label.Name}': the class '{name}' is not one of the other part's", Suggestion.Sentence(name, known)))];
                 names = known;
             }
 

@@ -66,7 +66,7 @@ public sealed class DataSplit
             }
         }
 
-        throw new KeyNotFoundException($"{Name} has no column '{column}'. {Nearest.Suggest(column, [.. Columns])}");
+        throw new KeyNotFoundException($"{Name} has no column '{column}'. {Suggestion.Sentence(column, [.. Columns])}");
     }
 
     /// <summary>
@@ -221,7 +221,7 @@ public sealed class DataSet
 
     /// <exception cref="KeyNotFoundException">There is no such part; the message proposes the nearest.</exception>
     public DataSplit this[string split] => TryGet(split)
-        ?? throw new KeyNotFoundException($"the data has no part '{split}'. {Nearest.Suggest(split, [.. Splits.Select(static s => s.Name)])}");
+        ?? throw new KeyNotFoundException($"the data has no part '{split}'. {Suggestion.Sentence(split, [.. Splits.Select(static s => s.Name)])}");
 
     public DataSplit? TryGet(string split) => Splits.FirstOrDefault(s => s.Name == split);
 

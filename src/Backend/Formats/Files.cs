@@ -93,7 +93,7 @@ internal static class Files
     {
         string name = Path.GetFileName(path);
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        string? near = Nearest.Name(name, Directory.EnumerateFiles(folder).Take(1000).Select(Path.GetFileName).OfType<string>());
+        string? near = Suggestion.Closest(name, Directory.EnumerateFiles(folder).Take(1000).Select(Path.GetFileName).OfType<string>());
         return near is null ? "Correct the path" : $"Did you mean '{near}'?";
     }
 }

@@ -118,7 +118,7 @@ public class CompilerDiagnosticTests
              --> m.dnn:3:10
                |
              2 |   let g = x |> dense(units) |> sigmoid
-               |                ------------ `dense(units)` makes this size 6
+               |                ------------ `block_1.gate_0.dense_0` makes this size 6
              3 |   return x * g
                |          - this is [B, 8]
                |              - this is [B, 6]

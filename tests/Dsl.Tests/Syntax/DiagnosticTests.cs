@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Dnn.Graph;
 using Dnn.Testing;
 using Xunit;
 

@@ -1,0 +1,99 @@
+namespace Dnn.Dsl;
+
+/// <summary>Names in data and train blocks.</summary>
+internal sealed partial class Binder
+{
+    // ---- Data and training -------------------------------------------------------------------------------------------
+
+    private void Data(DataSyntax data)
+    {
+        if (data.Source.Bare is CallSyntax { Callee: NameSyntax name } call && Resolve(name) is null && (Catalog.Find(name.Name.Text)?.Kind == CatalogKind.Source || Catalog.Planned.Contains(name.Name.Text)))
+        {
+            Call(call, null);
+        }
+        else
+        {
+            var diagnostic = DiagnosticCodes.WrongKind.At(data.Source.Span, "data come from a source, such as csv(\"file.csv\") or two_moons()");
+            if (data.Source.Bare is CallSyntax { Callee: NameSyntax callee })
+                diagnostic = diagnostic.WithSuggestion(callee.Name.Text, callee.Span, Catalog.All.Where(e => e.Kind == CatalogKind.Source).Select(e => e.Name));
+            Report(diagnostic);
+        }
+
+        var seen = new Dictionary<string, TextSpan>();
+        foreach (var option in data.Options)
+        {
+            var text = option.Name.Text;
+            if (DataOptions.Planned.Contains(text))
+                Report(NotYetOption("data", text, option.Name.Span, DataOptions.Known));
+            else if (!DataOptions.Known.Contains(text))
+                Report(DiagnosticCodes.UnknownOption.At(option.Name.Span, $"a data block has no line `{text}`").WithSuggestion(text, option.Name.Span, DataOptions.Known).WithNote($"known: {string.Join(", ", DataOptions.Known)}"));
+            else if (text != "rename" && !seen.TryAdd(text, option.Name.Span))
+                Report(DiagnosticCodes.DuplicateArgument.At(option.Name.Span, $"`{text}` stands twice").With(seen[text], "here, too"));
+            if (text is "split" or "shuffle")
+            {
+                foreach (var argument in option.Arguments)
+                    Expression(argument.Value);
+            }
+        }
+    }
+
+    private static Diagnostic NotYetOption(string block, string name, TextSpan span, IEnumerable<string> known) =>
+        DiagnosticCodes.NotYet.At(span, $"`{name}` is part of the language, but this version does not have it yet").WithNote($"a {block} block has: {string.Join(", ", known)}");
+
+    private void Train(TrainSyntax train)
+    {
+        var name = (NameSyntax)train.Model.Callee;
+        if (file.GetValueOrDefault(name.Name.Text) is { Kind: SymbolKind.Model } model)
+        {
+            binding.Uses[name] = model;
+            var hypers = ((ModelSyntax)model.Declaration!).Hypers?.Parameters ?? [];
+            Slot[] slots = [.. hypers.Select(p => new Slot(p.Name.Text, p.Default is null))];
+            ArgumentMatcher.Match($"`{model.Name}`", $"{model.Name}({string.Join(", ", hypers.Select(p => p.Span.Text))})", slots, train.Model.Arguments, 0, name.Span, Report, model.Span);
+        }
+        else if (!perhapsDeclared.Contains(name.Name.Text))
+        {
+            Report(DiagnosticCodes.UnknownName.At(name.Span, $"there is no model `{name.Name.Text}`").WithSuggestion(name.Name.Text, name.Span, binding.Models.Select(m => m.Name.Text)));
+        }
+
+        Values(train.Model);
+        if (file.GetValueOrDefault(train.Data.Text) is not { Kind: SymbolKind.Data } && !perhapsDeclared.Contains(train.Data.Text))
+            Report(DiagnosticCodes.UnknownName.At(train.Data.Span, $"there is no data `{train.Data.Text}`").WithSuggestion(train.Data.Text, train.Data.Span, binding.Data.Select(d => d.Name.Text)));
+        var seen = new Dictionary<string, TextSpan>();
+        foreach (var option in train.Options)
+            TrainOption(option, seen);
+    }
+
+    private void TrainOption(TrainOptionSyntax option, Dictionary<string, TextSpan> seen)
+    {
+        var text = option.Name.Text;
+        if (TrainOptions.Planned.Contains(text))
+        {
+            Report(NotYetOption("train", text, option.Name.Span, TrainOptions.All.Select(o => o.Name)));
+            return;
+        }
+
+        if (TrainOptions.Find(text) is not { } row)
+        {
+            Report(DiagnosticCodes.UnknownOption.At(option.Name.Span, $"a train block has no option `{text}`")
+                .WithSuggestion(text, option.Name.Span, TrainOptions.All.Select(o => o.Name)).WithNote($"known: {string.Join(", ", TrainOptions.All.Select(o => o.Name))}"));
+            return;
+        }
+
+        if (option.On is not null || option.Minimize is not null || option.Every is not null)
+            Report(DiagnosticCodes.NotYet.At(option.Span, "`on`, `minimize` and `every` are part of the language, but this version trains all parameters on the sum of the losses"));
+        if (!seen.TryAdd(text, option.Name.Span))
+        {
+            Report(text == "optimizer"
+                ? DiagnosticCodes.NotYet.At(option.Name.Span, "several optimizers are part of the language, but this version has one a train block").With(seen[text], "the other one")
+                : DiagnosticCodes.DuplicateArgument.At(option.Name.Span, $"`{text}` stands twice").With(seen[text], "here, too"));
+        }
+
+        Slot[] slots = [.. row.Parameters.Select(p => new Slot(p.Name, p.IsRequired))];
+        var places = ArgumentMatcher.Match($"`{text}`", $"{text} {row.Signature}", slots, option.Arguments, 0, option.Name.Span, Report);
+        for (var i = 0; i < option.Arguments.Length; i++)
+        {
+            if (places[i] >= 0 && !(text == "early_stop" && row.Parameters[places[i]].Name == "on"))
+                Argument(option.Arguments[i].Value, row.Parameters[places[i]]);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+using System.Collections.Immutable;
+using Dnn.Graph;
+
+namespace Dnn.Dsl;
+
+/// <summary>Calls of catalog rows and primitives, and the conversion of their arguments.</summary>
+internal sealed partial class Elaborator
+{
+    // ---- Catalog functions -------------------------------------------------------------------------------------------
+
+    /// <summary>Evaluates and converts the arguments of a catalog row.</summary>
+    /// <param name="place">Where layers among the arguments are constructed.</param>
+    private Args Arguments(CatalogEntry entry, ImmutableArray<ArgumentSyntax> arguments, ImmutableArray<Given> piped, ExprSyntax at, Context c, Place? place)
+    {
+        var values = Values(entry, arguments, piped, at, c, place, out var sites);
+        return new Args(entry, [.. values.Select((v, i) => v is null ? DefaultOf(entry.Parameters[i]) : Convert(v, entry.Parameters[i], sites[i] ?? at, c))], () => RandomKey(c));
+    }
+
+    private Value?[] Values(CatalogEntry entry, ImmutableArray<ArgumentSyntax> arguments, ImmutableArray<Given> piped, ExprSyntax at, Context c, Place? place, out ExprSyntax?[] sites)
+    {
+        var parameters = entry.Parameters;
+        if (piped.Length > 1 && parameters[0].Kind == ParameterKind.Tensors)
+            piped = [new Given(new ListValue([.. piped.Select(p => p.Value)]), piped[0].Syntax)];
+        Slot[] slots = [.. parameters.Select(p => new Slot(p.Name, p.IsRequired, p.IsVariadic))];
+        var places = ArgumentMatcher.Match($"`{entry.Name}`", entry.ToString(), slots, arguments, piped.Length, at.Span, d => throw new DiagnosticException(d));
+        var values = new Value?[parameters.Length];
+        sites = new ExprSyntax?[parameters.Length];
+        for (var i = 0; i < piped.Length; i++)
+            (values[i], sites[i]) = (piped[i].Value, piped[i].Syntax);
+        for (var i = 0; i < arguments.Length; i++)
+            (values[places[i]], sites[places[i]]) = (Eval(arguments[i].Value, place is null ? c : c.At(place)), arguments[i].Value);
+        return values;
+    }
+
+    private Expr RandomKey(Context c) => c.Layer?.RandomKey() ?? RandomState.Key($"{c.Frame.Path}#0#{c.Frame.Draws++}");
+
+    private Value Call(CatalogEntry entry, ImmutableArray<ArgumentSyntax> arguments, ImmutableArray<Given> piped, ExprSyntax at, Context c)
+    {
+        switch (entry.Name)
+        {
+            case "len":
+                return Length(Values(entry, arguments, piped, at, c, null, out _)[0]!, at);
+            case "floor_div" or "ceil_div":
+                return Quotient(entry, Values(entry, arguments, piped, at, c, null, out var parts), parts, at);
+        }
+
+        if (entry.Kind == CatalogKind.Derivative)
+            return Derivative(entry, arguments, piped, at, c);
+        var values = Values(entry, arguments, piped, at, c, null, out var sites);
+        var operands = new List<(ExprSyntax, Expr)>();
+        var converted = new object?[values.Length];
+        var isStatic = entry.Kind == CatalogKind.Function && !entry.Name.StartsWith("random.", StringComparison.Ordinal);
+        var tensors = 0;
+        for (var i = 0; i < values.Length; i++)
+        {
+            var parameter = entry.Parameters[i];
+            converted[i] = values[i] is null ? DefaultOf(parameter) : Convert(values[i]!, parameter, sites[i] ?? at, c);
+            if (converted[i] is Expr tensor)
+            {
+                operands.Add((sites[i] ?? at, tensor));
+                isStatic &= values[i] is IntValue or FloatValue or BoolValue { IsPhase: false };
+                tensors++;
+            }
+            else if (converted[i] is ImmutableArray<Expr> several)
+            {
+                operands.AddRange(several.Select(e => (sites[i] ?? at, e)));
+                isStatic = false;
+            }
+        }
+
+        builder.Location = LocationOf(at);
+        object? result;
+        try
+        {
+            result = entry.Make(new Args(entry, converted, () => RandomKey(c)));
+        }
+        catch (GraphException e)
+        {
+            throw Explain(e, at, [.. operands]);
+        }
+        catch (DataFormatException e)
+        {
+            throw Error(DiagnosticCodes.InvalidData, at.Span, e.Message);
+        }
+
+        switch (result)
+        {
+            case Expr expr when isStatic && tensors > 0 && expr.Shape.IsScalar:
+                return StaticValue(expr);
+            case Expr expr:
+                builder.Record(expr);
+                CheckSize(expr, at);
+                return new TensorValue(expr);
+            case ImmutableArray<Expr> several:
+                foreach (var expr in several)
+                {
+                    builder.Record(expr);
+                    CheckSize(expr, at);
+                }
+
+                return new ListValue([.. several.Select(e => new TensorValue(e))]);
+            case Initializer initializer:
+                return new InitializerValue(initializer);
+            case Schedule schedule:
+                return new ScheduleValue(schedule);
+            case Optimizer optimizer:
+                return new OptimizerValue(optimizer);
+            case DataSource source:
+                return new SourceValue(source);
+            default:
+                throw new InvalidOperationException($"{entry.Name} gave {result}");
+        }
+    }
+
+    /// <summary>Functions of static scalars are static.</summary>
+    private static Value StaticValue(Expr expr)
+    {
+        var value = Reference.Evaluate([expr], new Dictionary<Expr, RefValue<double>>())[0];
+        return value.Reals is { } reals ? new FloatValue(reals[0])
+            : expr.DType == DType.Bool ? new BoolValue(value.Integers![0] != 0)
+            : new IntValue(value.Integers![0]);
+    }
+
+    private static Value Length(Value value, ExprSyntax at) => value switch
+    {
+        ListValue list => new IntValue(list.Items.Length),
+        TupleValue tuple => new IntValue(tuple.Items.Length),
+        TensorValue { Expr.Rank: > 0 } tensor => DimValue.Of(tensor.Expr.Shape[0]),
+        ErrorValue => throw new DiagnosticException(null),
+        _ => throw Error(DiagnosticCodes.TypeMismatch, at.Span, $"`len` counts the items of a list, and this is {value.Describe()}"),
+    };
+
+    private static Value Quotient(CatalogEntry entry, Value?[] values, ExprSyntax?[] sites, ExprSyntax at)
+    {
+        var (a, b) = (SizeOf(values[0]!, sites[0] ?? at), SizeOf(values[1]!, sites[1] ?? at));
+        if (b.Equals(Dim.Zero))
+            throw Error(DiagnosticCodes.DivisionByZero, at.Span, $"{a} is divided by 0");
+        if (a.IsKnown && b.IsKnown)
+        {
+            var (quotient, rest) = Math.DivRem(a.Value, b.Value);
+            var down = rest != 0 && (rest < 0) != (b.Value < 0);
+            return new IntValue(entry.Name == "floor_div" ? quotient - (down ? 1 : 0) : quotient + (rest != 0 && !down ? 1 : 0));
+        }
+
+        try
+        {
+            return DimValue.Of(entry.Name == "floor_div" ? Dim.FloorDiv(a, b) : Dim.CeilDiv(a, b));
+        }
+        catch (ShapeException e)
+        {
+            throw Error(DiagnosticCodes.OutOfRange, at.Span, e.Message);
+        }
+    }
+
+    /// <summary>A primitive by its own name, as printed graphs have it.</summary>
+    private TensorValue Call(Primitive primitive, CallSyntax call, ImmutableArray<Given> piped, Context c)
+    {
+        var operands = new List<(ExprSyntax Syntax, Expr Value)>(piped.Select(p => (p.Syntax, Tensor(p.Value, p.Syntax))));
+        var attributes = new Dictionary<string, object>(StringComparer.Ordinal);
+        foreach (var argument in call.Arguments)
+        {
+            var value = Eval(argument.Value, c);
+            if (argument.Name is { } name)
+                attributes[name.Text] = Attribute(value, argument.Value);
+            else
+                operands.Add((argument.Value, Tensor(value, argument.Value)));
+        }
+
+        return Build(call, operands, () => Expr.Make(primitive.Create(new OpArguments(primitive.Name, attributes)), [.. operands.Select(o => o.Value)]));
+    }
+
+    private static object Attribute(Value value, ExprSyntax at) => value switch
+    {
+        IntValue i => i.Number,
+        FloatValue f => f.Number,
+        BoolValue { IsPhase: false } b => b.InTraining,
+        StringValue s => s.Text,
+        WordValue w => w.Word == "int" ? "i64" : w.Word,
+        DimValue d => d.Size,
+        ListValue list => list.Items.Select(i => Attribute(i, at)).ToArray(),
+        ErrorValue => throw new DiagnosticException(null),
+        _ => throw NotStatic(value, at, "an attribute is static, and"),
+    };
+
+    // ---- Conversions of arguments ------------------------------------------------------------------------------------
+
+    private object? Convert(Value value, CatalogParameter parameter, ExprSyntax at, Context c)
+    {
+        if (value is ErrorValue)
+            throw new DiagnosticException(null);
+        if (value is WordValue { Word: "none" } && parameter.Default == "none")
+            return null;
+        switch (parameter.Kind)
+        {
+            case ParameterKind.Tensor:
+                return Tensor(value, at);
+            case ParameterKind.Integers:
+                var integers = Tensor(value, at, DType.I64);
+                return integers.DType == DType.I64 ? integers : throw Error(DiagnosticCodes.ElementType, at.Span, $"`{parameter.Name}` takes whole numbers, and this is {integers.Type}").Note("declare it as int[...], or convert it: cast(x, int)");
+            case ParameterKind.Tensors when value is ListValue or TupleValue:
+                return ItemsOf(value).Select(i => Tensor(i, at)).ToImmutableArray();
+            case ParameterKind.Any:
+                return value;
+            case ParameterKind.Int when NumberOf(value) is { } number:
+                return (int)InRange(Whole(number, at, parameter.Name), at, parameter.Name);
+            case ParameterKind.Float when NumberOf(value) is { } number:
+                return number;
+            case ParameterKind.Bool when value is BoolValue { IsPhase: false } flag:
+                return flag.InTraining;
+            case ParameterKind.String when value is StringValue text:
+                return text.Text;
+            case ParameterKind.Strings when value is ListValue { Items: var items } && items.All(i => i is StringValue):
+                return items.Select(i => ((StringValue)i).Text).ToValueList();
+            case ParameterKind.Pair when value is TupleValue or ListValue && ItemsOf(value) is [var first, var second] && NumberOf(first) is { } x && NumberOf(second) is { } y:
+                return (x, y);
+            case ParameterKind.Floats when value is ListValue or TupleValue:
+                return ItemsOf(value).Select(i => NumberOf(i) ?? (i is CountValue { Unit: CountUnit.Steps } count ? count.Number : throw NotStatic(i, at, "this list holds numbers, and"))).ToValueList();
+            case ParameterKind.Size when value is not TensorValue:
+                return SizeOf(value, at);
+            case ParameterKind.Shape when value is ListValue or TupleValue:
+                return new Shape([.. ItemsOf(value).Select(i => SizeOf(i, at))]);
+            case ParameterKind.Shape when value is not TensorValue:
+                return new Shape(SizeOf(value, at));
+            case ParameterKind.Axis when value is WordValue { Word: "all" }:
+                return null;
+            case ParameterKind.Axis when value is ListValue or TupleValue:
+                return ItemsOf(value).Select(i => NumberOf(i) is { } n ? (int)InRange(Whole(n, at, "axis"), at, "axis") : throw NotStatic(i, at, "an axis is a number, and")).ToArray();
+            case ParameterKind.Axis when NumberOf(value) is { } axis:
+                return new[] { (int)InRange(Whole(axis, at, "axis"), at, "axis") };
+            case ParameterKind.DType when value is WordValue or StringValue && Catalog.ElementTypes.TryGetValue(WordOf(value), out var type):
+                return type;
+            case ParameterKind.Steps when NumberOf(value) is { } steps:
+                return steps;
+            case ParameterKind.Steps when value is CountValue { Unit: CountUnit.Steps } count:
+                return count.Number;
+            case ParameterKind.Steps when value is CountValue:
+                throw Error(DiagnosticCodes.Unit, at.Span, $"`{parameter.Name}` counts steps, not epochs").Note("an epoch has (rows of the training part) / batch steps");
+            case ParameterKind.Init when InitializerOf(value) is { } initializer:
+                return initializer;
+            case ParameterKind.Schedule when ScheduleOf(value) is { } schedule:
+                return schedule;
+            case ParameterKind.Layer when value is LayerValue layer:
+                return (Func<Expr, Expr>)(x => Tensor(Apply(layer, [new Given(new TensorValue(x), site ?? at)], at, c), at));
+            case ParameterKind.Word when value is WordValue or StringValue:
+                var word = WordOf(value);
+                return parameter.Words.Contains(word) ? word
+                    : throw new DiagnosticException(DiagnosticCodes.UnknownWord.At(at.Span, $"`{parameter.Name}` takes {string.Join(", ", parameter.Words)}, not `{word}`"));
+            default:
+                throw value is CountValue ? Error(DiagnosticCodes.Unit, at.Span, $"`{parameter.Name}` is no count of steps or epochs; write the number alone")
+                    : Error(DiagnosticCodes.TypeMismatch, at.Span, $"`{parameter.Name}` takes {Name(parameter)}, and this is {value.Describe()}");
+        }
+    }
+
+    private static string Name(CatalogParameter parameter) => parameter.Kind switch
+    {
+        ParameterKind.Tensor => "a tensor",
+        ParameterKind.Tensors => "a list of tensors",
+        ParameterKind.Int => "a whole number",
+        ParameterKind.Float => "a static number",
+        ParameterKind.Bool => "true or false",
+        ParameterKind.String => "a string",
+        ParameterKind.Strings => "a list of strings",
+        ParameterKind.Pair => "a pair of numbers",
+        ParameterKind.Floats => "a list of numbers",
+        ParameterKind.Size => "a size",
+        ParameterKind.Shape => "a list of sizes",
+        ParameterKind.Axis => "an axis, a list of axes, or all",
+        ParameterKind.DType => "an element type: float, f32, f64, i64, int or bool",
+        ParameterKind.Steps => "a number of steps",
+        ParameterKind.Init => "an initializer or a number",
+        ParameterKind.Schedule => "a schedule or a number",
+        ParameterKind.Layer => "a layer",
+        _ => $"one of {string.Join(", ", parameter.Words)}",
+    };
+
+    private static string WordOf(Value value) => value is WordValue word ? word.Word : ((StringValue)value).Text;
+
+    private static ImmutableArray<Value> ItemsOf(Value value) => value is ListValue list ? list.Items : ((TupleValue)value).Items;
+
+    private static long InRange(long number, ExprSyntax at, string name) => number is >= int.MinValue and <= int.MaxValue
+        ? number
+        : throw Error(DiagnosticCodes.TooLarge, at.Span, $"`{name}` = {number} is beyond 2³¹ − 1");
+
+    private static object? DefaultOf(CatalogParameter parameter)
+    {
+        if (parameter.IsVariadic)
+            return null;
+        var text = parameter.Default!;
+        return parameter.Kind switch
+        {
+            _ when text == "none" && parameter.Kind != ParameterKind.Word => null,
+            ParameterKind.Axis when text == "all" => null,
+            ParameterKind.Init => text switch
+            {
+                "auto" => Initializers.Auto,
+                "zeros()" => Initializers.Zeros,
+                "normal(1)" => Initializers.Normal(1),
+                _ => throw new InvalidOperationException($"no initializer {text}"),
+            },
+            ParameterKind.Int => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture),
+            ParameterKind.Float or ParameterKind.Steps => Invariant(text),
+            ParameterKind.Schedule => new ConstantSchedule(Invariant(text)),
+            ParameterKind.Bool => text == "true",
+            ParameterKind.Pair => (Invariant(text[1..text.IndexOf(',')]), Invariant(text[(text.IndexOf(',') + 1)..^1])),
+            ParameterKind.Word or ParameterKind.String => text,
+            _ => throw new InvalidOperationException($"no default {text} of kind {parameter.Kind}"),
+        };
+
+        static double Invariant(string number) => double.Parse(number, System.Globalization.CultureInfo.InvariantCulture);
+    }
+}
