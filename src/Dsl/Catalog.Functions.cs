@@ -22,6 +22,15 @@ public static partial class Catalog
             Function("silu", "x, beta: float = 1", "x · σ(βx)", "[...] → [...]", "Another name of swish.", a => a.Tensor("x").Swish(a.Float("beta"))),
             Function("gelu", "x, approximate: none|tanh = none", "x · Φ(x)", "[...] → [...]", "The activation of Transformers (Hendrycks and Gimpel 2016); `tanh` is the approximation of BERT and GPT.", a => a.Text("approximate") == "tanh" ? a.Tensor("x").GeluTanh() : a.Tensor("x").Gelu()),
             Elementwise("softplus", "log(1 + eˣ)", "A smooth ReLU; positive.", x => x.Softplus()),
+            Function("elu", "x, alpha: float = 1", "x for x > 0, alpha · (eˣ − 1) elsewhere", "[...] → [...]", "Means nearer 0 than with ReLU (Clevert et al. 2016).", a => a.Tensor("x").Elu(a.Float("alpha"))),
+            Elementwise("selu", "1.0507 · x for x > 0, 1.0507 · 1.6733 · (eˣ − 1) elsewhere", "Keeps mean 0 and variance 1 over depth after `lecun_normal`, without norms (Klambauer et al. 2017).", x => x.Selu()),
+            Function("celu", "x, alpha: float = 1", "x for x > 0, alpha · (e^(x/alpha) − 1) elsewhere", "[...] → [...]", "An ELU whose derivative is continuous at every alpha (Barron 2017).", a => a.Tensor("x").Celu(a.Float("alpha"))),
+            Elementwise("mish", "x · tanh(log(1 + eˣ))", "Much like swish (Misra 2019).", x => x.Mish()),
+            Elementwise("softsign", "x / (1 + |x|)", "Saturates slower than tanh (Bergstra et al. 2009).", x => x.Softsign()),
+            Elementwise("hard_sigmoid", "min(max(x/6 + ½, 0), 1)", "A sigmoid of straight lines, for small machines (Howard et al. 2019).", x => x.HardSigmoid()),
+            Elementwise("hard_swish", "x · hard_sigmoid(x)", "A swish of straight lines and a parabola (Howard et al. 2019).", x => x.HardSwish()),
+            Function("glu", "x, axis: int = -1", "a · σ(b), a and b the halves of x along the axis", "[..., 2·D] → [..., D]", "A gate for each channel (Dauphin et al. 2017).", a => a.Tensor("x").Glu(a.Int("axis"))),
+            Function("swiglu", "x, axis: int = -1", "swish(a) · b, a and b the halves of x along the axis", "[..., 2·D] → [..., D]", "The gate of recent Transformers (Shazeer 2020).", a => a.Tensor("x").Swiglu(a.Int("axis"))),
             Elementwise("exp", "eˣ", "", x => x.Exp()),
             Elementwise("log", "log x", "−∞ at 0, NaN below.", x => x.Log()),
             Elementwise("log1p", "log(1 + x)", "Exact near 0.", x => x.Log1p()),
@@ -32,9 +41,13 @@ public static partial class Catalog
             Elementwise("sign", "−1, 0 or 1", "No gradient passes.", x => x.Sign()),
             Elementwise("sin", "sin x", "", x => x.Sin()),
             Elementwise("cos", "cos x", "", x => x.Cos()),
+            Elementwise("tan", "sin x / cos x", "", x => x.Tan()),
             Elementwise("erf", "2/√π ∫₀ˣ e^(−t²) dt", "", x => x.Erf()),
             Elementwise("square", "x²", "", x => x.Square()),
             Elementwise("floor", "⌊x⌋", "No gradient passes.", x => x.Floor()),
+            Elementwise("ceil", "⌈x⌉", "No gradient passes.", x => x.Ceil()),
+            Function("is_nan", "x", "x is not a number", "[...] → bool[...]", "", a => a.Tensor("x").IsNan()),
+            Function("is_finite", "x", "x is neither infinite nor NaN", "[...] → bool[...]", "", a => a.Tensor("x").IsFinite()),
             Elementwise("round", "the nearest whole number, ties to even", "No gradient passes.", x => x.Round()),
             Elementwise("stop_gradient", "x, through which no gradient passes", "", x => x.StopGradient()),
             Elementwise("zeros_like", "0 in the shape and type of x", "", x => x.ZerosLike()),
@@ -56,6 +69,10 @@ public static partial class Catalog
             Reduction("logsumexp", "log Σ eˣ", "Does not overflow.", (x, axes, keep) => x.LogSumExp(axes, keep)),
             Function("argmax", "x, axis: int = -1, keep: bool = false", "the first index of the largest x along the axis", "[...] → int, without the axis", "No gradient passes.",
                 a => a.Bool("keep") ? a.Tensor("x").ArgMax(a.Int("axis")).ExpandDims(a.Tensor("x").Shape.Axis(a.Int("axis"))) : a.Tensor("x").ArgMax(a.Int("axis"))),
+            Function("argmin", "x, axis: int = -1, keep: bool = false", "the first index of the smallest x along the axis", "[...] → int, without the axis", "No gradient passes.",
+                a => a.Bool("keep") ? a.Tensor("x").ArgMin(a.Int("axis")).ExpandDims(a.Tensor("x").Shape.Axis(a.Int("axis"))) : a.Tensor("x").ArgMin(a.Int("axis"))),
+            Reduction("any", "whether an x is true, or not 0", "Of none, false. Gives bool.", (x, axes, keep) => x.Any(axes, keep)),
+            Reduction("all", "whether all x are true, or not 0", "Of none, true. Gives bool.", (x, axes, keep) => x.All(axes, keep)),
 
             Function("matmul", "x, y", "Σₖ x[…, i, k] · y[…, k, j]", "[..., I, K] with [..., K, J] → [..., I, J]", "The same as x @ y.", a => a.Tensor("x").MatMul(a.Tensor("y"))),
             Function("reshape", "x, shape: shape", "the same elements in row-major order", "[...] → shape; one size may be −1", "", a => Reshape(a.Tensor("x"), a.Shape("shape")!)),
@@ -78,6 +95,23 @@ public static partial class Catalog
             Function("take", "x, indices: integers, axis: int = 0", "the slices of x at indices along the axis", "[..., N, ...] at int[...] → the indices' shape in place of N", "An index out of range is an error while running.",
                 a => a.Tensor("x").Take(a.Tensor("indices"), a.Int("axis"))),
             Function("one_hot", "x: integers, classes: size", "1 where the class is, 0 elsewhere", "int[...] → [..., classes]", "", a => a.Tensor("x").OneHot(a.Size("classes"))),
+            Function("masked_fill", "x, mask, value", "value where the mask holds, x elsewhere", "[...]; mask is bool and broadcasts to x; value []", "For attention, fill with −inf before softmax.",
+                a => a.Tensor("x").MaskedFill(a.Tensor("mask"), a.Tensor("value"))),
+            Row(CatalogKind.Function, "split", "x, parts: any, axis: int = 0", "the parts of x along the axis", "parts: how many equal ones, or a list of their sizes → a list of tensors", "`let (q, k, v) = split(x, 3, axis = -1)`",
+                a => Split(a.Tensor("x"), a.Any("parts"), a.Int("axis"))),
+            Function("slice", "x, start: size, stop: size = none, axis: int = 0, step: int = 1", "every step-th element from start up to but without stop", "[..., N, ...] → [..., ⌈(stop − start)/step⌉, ...]",
+                "The same as x[start:stop:step] on an axis: negative ends count from the end, ends beyond the axis are clamped.", a => Slice(a.Tensor("x"), a.Size("start"), a.OptionalSize("stop"), a.Int("axis"), a.Int("step"))),
+            Function("flip", "x, axis: axis = all", "x in reverse order along the axes", "[...] → [...]", "", a => a.Tensor("x").Flip(a.Axis("axis"))),
+            Function("roll", "x, shift: int, axis: int = none", "y[i] = x[(i − shift) mod n] along the axis", "[...] → [...]", "Without an axis, of the elements in row-major order.",
+                a => a.OptionalInt("axis") is { } axis ? a.Tensor("x").Roll(a.Int("shift"), axis) : a.Tensor("x").Reshape(new Shape(a.Tensor("x").Shape.ElementCount)).Roll(a.Int("shift"), 0).Reshape(a.Tensor("x").Shape)),
+            Function("gather", "x, indices: integers, axis: int = -1", "y[…, i, …] = x[…, indices[…, i, …], …] along the axis", "[..., N, ...] at int[..., M, ...] → [..., M, ...]",
+                "One element an index, as numpy.take_along_axis; `take` takes whole slices. An index out of range is an error while running.", a => a.Tensor("x").Gather(a.Tensor("indices"), a.Int("axis"))),
+            Function("pad", "x, widths: any, value: float = 0", "x with a border of the value", "[N, ...] → [before + N + after, ...]",
+                "widths: a size for all borders, (before, after) for all axes, or such a pair for each axis, as numpy.pad.", a => Pad(a.Tensor("x"), a.Any("widths"), a.Float("value"))),
+            Function("outer", "x, y", "xᵢ · yⱼ", "[I] with [J] → [I, J]", "", a => a.Tensor("x").Outer(a.Tensor("y"))),
+            Function("tril", "x, k: int = 0", "x where column − row ≤ k, 0 elsewhere", "[..., R, C] → [..., R, C]", "The lower triangle: a causal mask is tril(ones([T, T])) > 0.", a => a.Tensor("x").Tril(a.Int("k"))),
+            Function("triu", "x, k: int = 0", "x where column − row ≥ k, 0 elsewhere", "[..., R, C] → [..., R, C]", "The upper triangle.", a => a.Tensor("x").Triu(a.Int("k"))),
+            Function("eye", "n: size, m: size = none, k: int = 0", "1 where column − row = k, 0 elsewhere", "→ [n, m]; [n, n] unless m is given", "", a => Tensors.Eye(a.Size("n"), a.OptionalSize("m"), a.Int("k"))),
             Row(CatalogKind.Function, "zeros", "shape: shape = none", "0", "→ shape", "Without a shape, an initializer.", a => a.Shape("shape") is { } shape ? Expr.Full(shape, 0) : Initializers.Zeros),
             Row(CatalogKind.Function, "ones", "shape: shape = none", "1", "→ shape", "Without a shape, an initializer.", a => a.Shape("shape") is { } shape ? Expr.Full(shape, 1) : Initializers.Ones),
             Function("full", "shape: shape, value", "value", "→ shape", "", a => a.Tensor("value").BroadcastTo(a.Shape("shape")!)),
@@ -99,6 +133,22 @@ public static partial class Catalog
                 a => Losses.Mse(a.Tensor("prediction"), a.Tensor("target"), a.OptionalTensor("weight"), a.Reduction)),
             Loss("mae", "prediction, target" + Weighted, "mean |prediction − target|", "two equal shapes → []", "Regression that outliers move less.",
                 a => Losses.Mae(a.Tensor("prediction"), a.Tensor("target"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("bce", "prediction, labels" + Weighted, "−y log p − (1 − y) log(1 − p)", "two equal shapes → []", "Takes probabilities, and log 0 counts as −87.3; of logits, bce_with_logits keeps all digits.",
+                a => Losses.Bce(a.Tensor("prediction"), a.Tensor("labels"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("huber", "prediction, target, delta: float = 1" + Weighted, "½r² for |r| ≤ delta, delta · (|r| − ½delta) beyond; r = prediction − target", "two equal shapes → []", "Regression: mse near the target, mae far from it (Huber 1964).",
+                a => Losses.Huber(a.Tensor("prediction"), a.Tensor("target"), a.Float("delta"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("kl_div", "log_q, p" + Weighted, "p · (log p − log q), 0 where p is 0", "two equal shapes → []", "Takes the logarithm of the prediction and the probabilities of the target. The mean is over all elements; the divergence itself is `sum` / rows.",
+                a => Losses.KlDiv(a.Tensor("log_q"), a.Tensor("p"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("nll", "log_p, labels: integers, ignore: int = none" + Weighted, "−log_p[label]", "[..., classes] with int[...] → []", "After log_softmax; cross_entropy does both. Labels equal to `ignore` do not count.",
+                a => Losses.Nll(a.Tensor("log_p"), a.Tensor("labels"), a.OptionalInt("ignore"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("hinge", "prediction, target" + Weighted, "max(0, 1 − target · prediction)", "two equal shapes → []", "The margin of support vector machines; the target is −1 or 1 (Cortes and Vapnik 1995).",
+                a => Losses.Hinge(a.Tensor("prediction"), a.Tensor("target"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("cosine_similarity_loss", "prediction, target" + Weighted, "1 − x·y / (|x| |y|) over the last axis", "[..., D] twice → []", "Compares directions; a length counts as at least 1e-8.",
+                a => Losses.CosineSimilarity(a.Tensor("prediction"), a.Tensor("target"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("triplet", "anchor, positive, negative, margin: float = 1" + Weighted, "max(0, |a − p| − |a − n| + margin) over the last axis", "[..., D] three times → []", "Embeddings in which what belongs together is near (Schroff et al. 2015; Balntas et al. 2016).",
+                a => Losses.Triplet(a.Tensor("anchor"), a.Tensor("positive"), a.Tensor("negative"), a.Float("margin"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("l1", "tensors: tensors", "Σ |w| over all tensors", "a list of tensors → []", "A penalty, such as `loss 1e-4 * l1(params())`: drives weights to 0 (Tibshirani 1996).", a => Losses.L1(a.Tensors("tensors").AsSpan())),
+            Loss("l2", "tensors: tensors", "Σ w² over all tensors", "a list of tensors → []", "A penalty, such as `loss 1e-4 * l2(params())`: keeps weights small (Hoerl and Kennard 1970).", a => Losses.L2(a.Tensors("tensors").AsSpan())),
 
             Function("close", "a, b, tol: float = 1e-6", "|a − b| ≤ tol · (1 + |b|) for every element, or equal", "shapes broadcast → bool[]", "For `assert`.",
                 a => Close(a.Tensor("a"), a.Tensor("b"), a.Float("tol"))),
@@ -183,6 +233,59 @@ public static partial class Catalog
         if (tensors.IsEmpty)
             throw new GraphException($"{name} takes at least one tensor");
     }
+
+    private static ImmutableArray<Expr> Split(Expr x, Value? parts, int axis) => parts switch
+    {
+        IntValue count => [.. x.Split((int)Math.Clamp(count.Number, int.MinValue, int.MaxValue), axis)],
+        ListValue list => [.. x.Split([.. list.Items.Select(i => Width("split", i))], axis)],
+        TupleValue tuple => [.. x.Split([.. tuple.Items.Select(i => Width("split", i))], axis)],
+        _ => throw new GraphException("split: `parts` is a number of equal parts, or a list of their sizes"),
+    };
+
+    private static Expr Slice(Expr x, Dim start, Dim? stop, int axis, int step)
+    {
+        var size = x.Shape[x.Shape.Axis(axis)];
+        if (step < 1)
+            throw new GraphException($"slice: the step must be at least 1, not {step}; flip reverses");
+        var (from, to) = (Edge(start), stop is null ? size : Edge(stop));
+        if (from.IsKnown && to.IsKnown && from.Value > to.Value)
+            to = from;
+        return x.SliceAxis(axis, from, to, step);
+
+        Dim Edge(Dim at)
+        {
+            at = at is { IsKnown: true, Value: < 0 } ? size + at : at;
+            return !at.IsKnown ? at : at.Value < 0 ? Dim.Zero : size.IsKnown && at.Value > size.Value ? size : at;
+        }
+    }
+
+    private static Expr Pad(Expr x, Value? widths, double value)
+    {
+        Value[]? items = widths switch
+        {
+            ListValue list => [.. list.Items],
+            TupleValue tuple => [.. tuple.Items],
+            _ => null,
+        };
+        var pairs = items is null || items is [IntValue or DimValue, IntValue or DimValue]
+            ? [.. Enumerable.Repeat(Pair(widths!), x.Rank)]
+            : items.Select(Pair).ToArray();
+        return x.Pad(pairs, value);
+
+        static (Dim Before, Dim After) Pair(Value value) => value switch
+        {
+            ListValue { Items: [var first, var second] } => (Width("pad", first), Width("pad", second)),
+            TupleValue { Items: [var first, var second] } => (Width("pad", first), Width("pad", second)),
+            _ => (Width("pad", value), Width("pad", value)),
+        };
+    }
+
+    private static Dim Width(string name, Value value) => value switch
+    {
+        IntValue i => Dim.Of(i.Number),
+        DimValue d => d.Size,
+        _ => throw new GraphException($"{name} takes sizes here, not {value.Describe()}{(name == "pad" ? "; write 1, (1, 2), or a pair for each axis, as in ((0, 0), (1, 2))" : "")}"),
+    };
 
     private static Expr Close(Expr a, Expr b, double tolerance)
     {

@@ -24,11 +24,10 @@ public static partial class Catalog
     public static FrozenSet<string> Planned { get; } = (
         "conv_transpose1d conv_transpose2d group_norm instance_norm positional_embedding sinusoidal_positions "
         + "drop_path rnn lstm gru attention rope transformer_block graph_conv graph_attention message_passing parallel checkpoint frozen no_decay "
-        + "lr_scale time_distributed elu selu celu mish softsign hard_sigmoid hard_swish glu swiglu "
-        + "adaptive_avg_pool2d resize tan ceil is_nan is_finite prod argmin any all cumsum cumprod outer einsum "
-        + "rearrange reduce split pad flip roll slice gather scatter_add masked_fill top_k sort tril triu eye scan vmap jacobian hessian "
-        + "random.categorical random.permutation bce huber kl_div nll hinge cosine_similarity_loss triplet ctc l1 l2 adagrad nadam lamb lion "
-        + "adafactor lbfgs exponential linear warmup_linear inverse_sqrt one_cycle piecewise sine_wave copy_task reverse_task idx npz images "
+        + "lr_scale time_distributed adaptive_avg_pool2d resize prod cumsum cumprod einsum "
+        + "rearrange reduce scatter_add top_k sort scan vmap jacobian hessian "
+        + "random.categorical random.permutation ctc "
+        + "adafactor lbfgs sine_wave copy_task reverse_task idx npz images "
         + "text jsonl safetensors graph").Split(' ').ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>All rows, in order of kind and name.</summary>
@@ -163,12 +162,31 @@ public static partial class Catalog
                 a => new AdamW(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"), a.Float("weight_decay"))),
             Optimizer("rmsprop", "lr: schedule = 0.01, rho: float = 0.99, eps: float = 1e-8, momentum: float = 0", "v ← ρv + (1 − ρ)g²; w ← w − lr · g / (√v + eps)",
                 "For recurrent networks and moving targets (Tieleman and Hinton 2012).", a => new RmsProp(a.Schedule("lr"), a.Float("rho"), a.Float("eps"), a.Float("momentum"))),
+            Optimizer("adagrad", "lr: schedule = 0.01, eps: float = 1e-10", "s ← s + g²; w ← w − lr · g / (√s + eps)", "For rare features: steps shrink where gradients were large (Duchi et al. 2011).",
+                a => new Adagrad(a.Schedule("lr"), a.Float("eps"))),
+            Optimizer("nadam", "lr: schedule = 0.002, betas: pair = (0.9, 0.999), eps: float = 1e-8", "Adam with β₁m / (1 − β₁^(t+1)) + (1 − β₁)g / (1 − β₁^t) in place of m̂",
+                "Adam with Nesterov's look ahead (Dozat 2016).", a => new Nadam(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"))),
+            Optimizer("lamb", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-6, weight_decay: float = 0.01", "r = m̂ / (√v̂ + eps) + λw; w ← w − lr · (|w| / |r|) · r",
+                "Adam for very large batches: each parameter moves in proportion to its length (You et al. 2020). Decay reaches matrices only, unless `weight_decay_on all`.",
+                a => new Lamb(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"), a.Float("weight_decay"))),
+            Optimizer("lion", "lr: schedule = 0.0001, betas: pair = (0.9, 0.99), weight_decay: float = 0.01", "w ← w − lr · (sign(β₁m + (1 − β₁)g) + λw); m ← β₂m + (1 − β₂)g",
+                "One moment only; wants a rate 3 to 10 times below AdamW's, and a decay as much above (Chen et al. 2023). Decay reaches matrices only, unless `weight_decay_on all`.",
+                a => new Lion(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("weight_decay"))),
 
             Schedule("cosine", "peak: float, total: steps = none, floor: float = 0", "floor + (peak − floor) · ½(1 + cos π·step/total)", "total: the run's, unless given (Loshchilov and Hutter 2017).",
                 a => new CosineSchedule(a.Float("peak"), a.OptionalFloat("total"), a.Float("floor"))),
             Schedule("step", "rate: float, every: steps, factor: float = 0.1", "rate · factor^⌊step / every⌋", "", a => new StepSchedule(a.Float("rate"), a.Float("every"), a.Float("factor"))),
             Schedule("warmup_cosine", "peak: float, warmup: steps, total: steps = none, floor: float = 0", "peak · (step + 1) / warmup, then a cosine to floor",
                 "The usual choice with Adam.", a => new WarmupCosineSchedule(a.Float("peak"), a.Float("warmup"), a.OptionalFloat("total"), a.Float("floor"))),
+            Schedule("exponential", "rate: float, every: steps, factor: float = 0.1", "rate · factor^(step / every)", "A `step` schedule without steps.", a => new ExponentialSchedule(a.Float("rate"), a.Float("every"), a.Float("factor"))),
+            Schedule("linear", "peak: float, total: steps = none, floor: float = 0", "peak + (floor − peak) · min(1, step / total)", "total: the run's, unless given.", a => new LinearSchedule(a.Float("peak"), a.OptionalFloat("total"), a.Float("floor"))),
+            Schedule("warmup_linear", "peak: float, warmup: steps, total: steps = none, floor: float = 0", "peak · (step + 1) / warmup, then a straight line to floor", "For fine-tuning Transformers (Devlin et al. 2019).",
+                a => new WarmupLinearSchedule(a.Float("peak"), a.Float("warmup"), a.OptionalFloat("total"), a.Float("floor"))),
+            Schedule("inverse_sqrt", "peak: float, warmup: steps", "peak · min(n / warmup, √(warmup / n)), n = step + 1", "The first Transformer's; needs no total (Vaswani et al. 2017).", a => new InverseSqrtSchedule(a.Float("peak"), a.Float("warmup"))),
+            Schedule("one_cycle", "peak: float, total: steps = none, rise: float = 0.3, div: float = 25, final_div: float = 10000", "peak / div to peak over the part `rise` of the steps, then to peak / (div · final_div), each by half a cosine",
+                "Large rates in the middle of a short run (Smith and Topin 2018).", a => new OneCycleSchedule(a.Float("peak"), a.OptionalFloat("total"), a.Float("rise"), a.Float("div"), a.Float("final_div"))),
+            Schedule("piecewise", "boundaries: floats, rates: floats", "the rate of the piece between two boundaries that the step lies in", "One more rate than boundaries: piecewise([100 steps, 200 steps], [0.1, 0.01, 0.001]).",
+                a => new PiecewiseSchedule(a.Floats("boundaries"), a.Floats("rates"))),
 
             Source("csv", "path: string, features: strings = none, label: string = none, categorical: strings = none", "a table of comma-separated values with a header line",
                 "features: [F]; label: int, or [1] for measurements", "Text in the label becomes a class, classes in ordinal order. `features`: all columns of numbers but the label, unless given.",

@@ -43,6 +43,9 @@ public enum ParameterKind
     /// <summary>Two floats.</summary>
     Pair,
 
+    /// <summary>A list of floats, or of counts of steps.</summary>
+    Floats,
+
     /// <summary>A size, perhaps a named one.</summary>
     Size,
 
@@ -225,7 +228,14 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
 
     public (double First, double Second) Pair(string name) => ((double, double))Get(name)!;
 
+    public ValueList<double> Floats(string name) => (ValueList<double>)Get(name)!;
+
     public Dim Size(string name) => (Dim)Get(name)!;
+
+    public Dim? OptionalSize(string name) => (Dim?)Get(name);
+
+    /// <summary>What was given, as it is.</summary>
+    public Value? Any(string name) => (Value?)Get(name);
 
     public Shape? Shape(string name) => (Shape?)Get(name);
 

@@ -91,6 +91,14 @@ internal sealed partial class Elaborator
                 builder.Record(expr);
                 CheckSize(expr, at);
                 return new TensorValue(expr);
+            case ImmutableArray<Expr> several:
+                foreach (var expr in several)
+                {
+                    builder.Record(expr);
+                    CheckSize(expr, at);
+                }
+
+                return new ListValue([.. several.Select(e => new TensorValue(e))]);
             case Initializer initializer:
                 return new InitializerValue(initializer);
             case Schedule schedule:
@@ -205,6 +213,8 @@ internal sealed partial class Elaborator
                 return items.Select(i => ((StringValue)i).Text).ToValueList();
             case ParameterKind.Pair when value is TupleValue or ListValue && ItemsOf(value) is [var first, var second] && NumberOf(first) is { } x && NumberOf(second) is { } y:
                 return (x, y);
+            case ParameterKind.Floats when value is ListValue or TupleValue:
+                return ItemsOf(value).Select(i => NumberOf(i) ?? (i is CountValue { Unit: CountUnit.Steps } count ? count.Number : throw NotStatic(i, at, "this list holds numbers, and"))).ToValueList();
             case ParameterKind.Size when value is not TensorValue:
                 return SizeOf(value, at);
             case ParameterKind.Shape when value is ListValue or TupleValue:
@@ -261,6 +271,7 @@ internal sealed partial class Elaborator
         ParameterKind.String => "a string",
         ParameterKind.Strings => "a list of strings",
         ParameterKind.Pair => "a pair of numbers",
+        ParameterKind.Floats => "a list of numbers",
         ParameterKind.Size => "a size",
         ParameterKind.Shape => "a list of sizes",
         ParameterKind.Axis => "an axis, a list of axes, or all",

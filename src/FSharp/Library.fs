@@ -14,6 +14,17 @@ module Expr =
     let gelu (x: Expr) = x.Gelu()
     let swish (x: Expr) = x.Swish()
     let softplus (x: Expr) = x.Softplus()
+    let elu (x: Expr) = x.Elu()
+    let selu (x: Expr) = x.Selu()
+    let celu (alpha: float) (x: Expr) = x.Celu alpha
+    let mish (x: Expr) = x.Mish()
+    let softsign (x: Expr) = x.Softsign()
+    let hardSigmoid (x: Expr) = x.HardSigmoid()
+    let hardSwish (x: Expr) = x.HardSwish()
+    let glu (x: Expr) = x.Glu()
+    let swiglu (x: Expr) = x.Swiglu()
+    let isNan (x: Expr) = x.IsNan()
+    let isFinite (x: Expr) = x.IsFinite()
     let softmax (x: Expr) = x.Softmax()
     let logSoftmax (x: Expr) = x.LogSoftmax()
     let sum (x: Expr) = x.Sum()
@@ -22,6 +33,22 @@ module Expr =
     let sumOver (axis: int) (x: Expr) = x.Sum(Axes.op_Implicit axis)
     let meanOver (axis: int) (x: Expr) = x.Mean(Axes.op_Implicit axis)
     let argmax (x: Expr) = x.ArgMax()
+    let argmin (x: Expr) = x.ArgMin()
+    let any (x: Expr) = x.Any()
+    let all (x: Expr) = x.All()
+    /// The triangle where column − row ≤ k, or ≥ k: `x |> Expr.tril 0`.
+    let tril (k: int) (x: Expr) = x.Tril k
+    let triu (k: int) (x: Expr) = x.Triu k
+    let eye (n: Dim) = Tensors.Eye n
+    let maskedFill (mask: Expr) (value: Expr) (x: Expr) = x.MaskedFill(mask, value)
+    /// Equal parts along an axis: `match x |> Expr.split 2 1 with [ a; b ] -> …`
+    let split (parts: int) (axis: int) (x: Expr) = x.Split(parts, axis) |> List.ofArray
+    let flip (axis: int) (x: Expr) = x.Flip(Axes.op_Implicit axis)
+    let roll (shift: int) (axis: int) (x: Expr) = x.Roll(shift, axis)
+    let gather (indices: Expr) (axis: int) (x: Expr) = x.Gather(indices, axis)
+    /// A border of zeros: the elements before and after, axis by axis.
+    let pad (widths: (Dim * Dim) list) (x: Expr) = x.Pad(ReadOnlySpan [| for before, after in widths -> struct (before, after) |])
+    let outer (y: Expr) (x: Expr) = x.Outer y
     let equalTo (y: Expr) (x: Expr) = x.EqualTo y
     let matmul (y: Expr) (x: Expr) = x.MatMul y
     let reshape (dims: Dim list) (x: Expr) = x.Reshape(Shape(List.toArray dims))
@@ -68,6 +95,16 @@ module Loss =
     let bceWithLogits (labels: Expr) (logits: Expr) = Losses.BceWithLogits(logits, labels)
     let mse (target: Expr) (prediction: Expr) = Losses.Mse(prediction, target)
     let mae (target: Expr) (prediction: Expr) = Losses.Mae(prediction, target)
+    let bce (labels: Expr) (prediction: Expr) = Losses.Bce(prediction, labels)
+    let huber (delta: float) (target: Expr) (prediction: Expr) = Losses.Huber(prediction, target, delta)
+    let klDiv (p: Expr) (logQ: Expr) = Losses.KlDiv(logQ, p)
+    let nll (labels: Expr) (logP: Expr) = Losses.Nll(logP, labels)
+    let hinge (target: Expr) (prediction: Expr) = Losses.Hinge(prediction, target)
+    let cosineSimilarity (target: Expr) (prediction: Expr) = Losses.CosineSimilarity(prediction, target)
+    let triplet (margin: float) (positive: Expr) (negative: Expr) (anchor: Expr) = Losses.Triplet(anchor, positive, negative, margin)
+    /// The sum of the absolute values of tensors, as a penalty; `l2` of the squares.
+    let l1 (tensors: Expr list) = Losses.L1(ReadOnlySpan(List.toArray tensors))
+    let l2 (tensors: Expr list) = Losses.L2(ReadOnlySpan(List.toArray tensors))
 
 /// Ways to take graphs apart.
 [<AutoOpen>]

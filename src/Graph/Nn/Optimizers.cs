@@ -56,6 +56,9 @@ public abstract record Optimizer(Schedule LearningRate)
     private protected static Expr Decayed(OptimizerContext context, double decay) =>
         context.Decays && decay != 0 ? context.Value * (1 - (context.Rate * decay)) : context.Value;
 
+    /// <summary>√(average / correction) + ε with the root taken apart, so that the correction is of a scalar.</summary>
+    private protected static Expr Denominator(Expr average, double beta, Expr step, double epsilon) => (average.Sqrt() * (1 / Correction(beta, step).Sqrt())) + epsilon;
+
     /// <summary>1 − β^t, for averages that start at zero.</summary>
     private protected static Expr Correction(double beta, Expr step) => 1 - Expr.Pow(Expr.Scalar(beta), step);
 }
@@ -80,8 +83,7 @@ public record Adam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.9
         var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
         var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
         var rate = context.Rate / Correction(Beta1, context.Step);
-        var scale = 1 / Correction(Beta2, context.Step).Sqrt();
-        return Decayed(context, WeightDecay) - (rate * m / ((v.Sqrt() * scale) + Epsilon));
+        return Decayed(context, WeightDecay) - (rate * m / Denominator(v, Beta2, context.Step, Epsilon));
     }
 }
 
@@ -101,5 +103,69 @@ public sealed record RmsProp(Schedule LearningRate, double Rho = 0.99, double Ep
         var scaled = context.Gradient / (v.Sqrt() + Epsilon);
         var move = Momentum == 0 ? scaled : context.State("v", b => (Momentum * b) + scaled);
         return context.Value - (context.Rate * move);
+    }
+}
+
+/// <summary>s ← s + g²; w ← w − lr · g / (√s + ε) (Duchi et al. 2011).</summary>
+public sealed record Adagrad(Schedule LearningRate, double Epsilon = 1e-10) : Optimizer(LearningRate)
+{
+    public override Expr Step(OptimizerContext context)
+    {
+        var s = context.State("s", s => s + context.Gradient.Square());
+        return context.Value - (context.Rate * context.Gradient / (s.Sqrt() + Epsilon));
+    }
+}
+
+/// <summary>
+/// Adam with Nesterov's look ahead: w ← w − lr · (β₁m / (1 − β₁^(t+1)) + (1 − β₁)g / (1 − β₁^t)) / (√v̂ + ε) (Dozat 2016, with β₁ the same at
+/// all steps).
+/// </summary>
+public sealed record Nadam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8) : Optimizer(LearningRate)
+{
+    public override Expr Step(OptimizerContext context)
+    {
+        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
+        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var ahead = (Beta1 / Correction(Beta1, context.Step + 1) * m) + ((1 - Beta1) / Correction(Beta1, context.Step) * context.Gradient);
+        return context.Value - (context.Rate * ahead / Denominator(v, Beta2, context.Step, Epsilon));
+    }
+}
+
+/// <summary>
+/// r = m̂ / (√v̂ + ε) + λw; w ← w − lr · (|w| / |r|) · r, the lengths of whole parameters; the factor is 1 where one of them is 0 (You et al. 2020).
+/// </summary>
+public sealed record Lamb(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-6, double Decay = 0.01) : Optimizer(LearningRate)
+{
+    /// <summary>λ, which here is scaled with the rest of the step.</summary>
+    public override double WeightDecay => Decay;
+
+    public override Expr Step(OptimizerContext context)
+    {
+        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
+        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var r = 1 / Correction(Beta1, context.Step) * m / Denominator(v, Beta2, context.Step, Epsilon);
+        if (context.Decays && Decay != 0)
+            r += Decay * context.Value;
+        var (length, move) = (context.Value.Norm(), r.Norm());
+        var both = length.GreaterThan(0).And(move.GreaterThan(0));
+        var trust = Expr.Where(both, length / Expr.Where(both, move, 1), 1);
+        return context.Value - (context.Rate * trust * r);
+    }
+}
+
+/// <summary>w ← w − lr · (sign(β₁m + (1 − β₁)g) + λw); m ← β₂m + (1 − β₂)g (Chen et al. 2023).</summary>
+public sealed record Lion(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.99, double Decay = 0.01) : Optimizer(LearningRate)
+{
+    public override double WeightDecay => Decay;
+
+    public override Expr Step(OptimizerContext context)
+    {
+        var move = context.Gradient;
+        context.State("m", m =>
+        {
+            move = ((Beta1 * m) + ((1 - Beta1) * context.Gradient)).Sign();
+            return (Beta2 * m) + ((1 - Beta2) * context.Gradient);
+        });
+        return Decayed(context, Decay) - (context.Rate * move);
     }
 }

@@ -10,6 +10,9 @@ public abstract record Schedule
     /// <param name="total">The number of steps of the run, for schedules that have no total of their own.</param>
     public abstract Expr At(Expr step, double total);
 
+    /// <summary>1 − t for t from 0 to 1, as a factor.</summary>
+    private protected static Expr Falling(Expr t) => 1 - t.Max(0).Min(1);
+
     /// <summary>½(1 + cos πt) for t from 0 to 1, as a factor.</summary>
     private protected static Expr HalfCosine(Expr t) => 0.5 * (1 + (Math.PI * t.Max(0).Min(1)).Cos());
 }
@@ -40,5 +43,89 @@ public sealed record WarmupCosineSchedule(double Peak, double Warmup, double? To
         var rising = Peak * (step + 1) / Math.Max(1, Warmup);
         var falling = Floor + ((Peak - Floor) * HalfCosine((step - Warmup) / Math.Max(1, end - Warmup)));
         return Expr.Where(step.LessThan(Warmup), rising, falling);
+    }
+}
+
+/// <summary>rate · factor^(step / every)</summary>
+public sealed record ExponentialSchedule(double Rate, double Every, double Factor = 0.1) : Schedule
+{
+    public override Expr At(Expr step, double total) => Rate * Expr.Pow(Factor, step / Every);
+}
+
+/// <summary>From peak to floor by a straight line.</summary>
+public sealed record LinearSchedule(double Peak, double? Total = null, double Floor = 0) : Schedule
+{
+    public override Expr At(Expr step, double total) => Floor + ((Peak - Floor) * Falling(step / (Total ?? total)));
+}
+
+/// <summary>Linear from 0 to peak over the warm-up, reached at its last step, then a straight line to floor (Devlin et al. 2019).</summary>
+public sealed record WarmupLinearSchedule(double Peak, double Warmup, double? Total = null, double Floor = 0) : Schedule
+{
+    public override Expr At(Expr step, double total)
+    {
+        var end = Total ?? total;
+        var rising = Peak * (step + 1) / Math.Max(1, Warmup);
+        var falling = Floor + ((Peak - Floor) * Falling((step - Warmup) / Math.Max(1, end - Warmup)));
+        return Expr.Where(step.LessThan(Warmup), rising, falling);
+    }
+}
+
+/// <summary>peak · min(n / warmup, √(warmup / n)) at step n, from 1 (Vaswani et al. 2017).</summary>
+public sealed record InverseSqrtSchedule(double Peak, double Warmup) : Schedule
+{
+    public override Expr At(Expr step, double total)
+    {
+        var warmup = Math.Max(1, Warmup);
+        return Peak * ((step + 1) / warmup).Min((warmup / (step + 1)).Sqrt());
+    }
+}
+
+/// <summary>
+/// Half a cosine from peak / div to peak over the first part of the run, then another to peak / (div · final_div) at its last step (Smith and
+/// Topin 2018).
+/// </summary>
+/// <param name="Peak">The largest rate.</param>
+/// <param name="Total">The number of steps; the run's, if null.</param>
+/// <param name="Rise">The part of the steps, in 0 … 1, that rises.</param>
+/// <param name="Div">How many times smaller the first rate is.</param>
+/// <param name="FinalDiv">How many times smaller than the first the last rate is.</param>
+public sealed record OneCycleSchedule(double Peak, double? Total = null, double Rise = 0.3, double Div = 25, double FinalDiv = 1e4) : Schedule
+{
+    public override Expr At(Expr step, double total)
+    {
+        var steps = Total ?? total;
+        var top = Math.Max(0, (Rise * steps) - 1);
+        var (first, last) = (Peak / Div, Peak / Div / FinalDiv);
+        var rising = Peak + ((first - Peak) * HalfCosine(step / Math.Max(1, top)));
+        var falling = last + ((Peak - last) * HalfCosine((step - top) / Math.Max(1, steps - 1 - top)));
+        return Expr.Where(step.LessThan(top), rising, falling);
+    }
+}
+
+/// <summary>The first rate before the first boundary, the next one from there to the second, and so on.</summary>
+public sealed record PiecewiseSchedule : Schedule
+{
+    /// <param name="boundaries">Numbers of steps, increasing.</param>
+    /// <param name="rates">One more than there are boundaries.</param>
+    /// <exception cref="GraphException">The boundaries do not increase, or there are not as many rates as pieces.</exception>
+    public PiecewiseSchedule(ValueList<double> boundaries, ValueList<double> rates)
+    {
+        if (rates.Count != boundaries.Count + 1)
+            throw new GraphException($"piecewise: {boundaries.Count} boundaries make {boundaries.Count + 1} pieces, and there are {rates.Count} rates");
+        if (boundaries.Zip(boundaries.Skip(1)).Any(p => !(p.First < p.Second)))
+            throw new GraphException($"piecewise: the boundaries [{string.Join(", ", boundaries.Select(Printer.Number))}] must increase");
+        (Boundaries, Rates) = (boundaries, rates);
+    }
+
+    public ValueList<double> Boundaries { get; }
+
+    public ValueList<double> Rates { get; }
+
+    public override Expr At(Expr step, double total)
+    {
+        var rate = Expr.Scalar(Rates[^1]);
+        for (var i = Boundaries.Count - 1; i >= 0; i--)
+            rate = Expr.Where(step.LessThan(Boundaries[i]), Rates[i], rate);
+        return rate;
     }
 }
