@@ -10,6 +10,12 @@ public static class Parser
     /// <summary>How deep brackets, lambdas and prefix operators nest before <see cref="DiagnosticCodes.TooDeep"/>.</summary>
     public const int MaxDepth = 200;
 
+    /// <summary>
+    /// How deep a tree may be: brackets and applications each stay below <see cref="MaxDepth"/>, but not their product. Passes over the tree may
+    /// recurse this far.
+    /// </summary>
+    private const int MaxTreeDepth = 1500;
+
     /// <summary>Parses a file. Never throws: what is wrong is among the diagnostics of the tree, in order of place.</summary>
     public static SyntaxTree Parse(SourceText source)
     {
@@ -17,7 +23,9 @@ public static class Parser
         var state = new ParseState(source, tokens);
         var input = Version(state.Input(0), out int? version);
         var declarations = Grammar.File(input).Value;
-        return new(source, new(source.Span(0, source.Length), version, declarations), tokens, Sorted(lexical, state));
+        foreach (var deep in declarations.Select(d => d.DeeperThan(MaxTreeDepth)).OfType<SyntaxNode>())
+            state.Diagnostics.Add(DiagnosticCodes.TooDeep.At(deep.Span, "this is nested too deeply; give a part of it a name with `let`"));
+        return new(source, new(source.Span(0, source.Length), version, [.. declarations.Where(d => d.DeeperThan(MaxTreeDepth) is null)]), tokens, Sorted(lexical, state));
     }
 
     /// <summary>Parses one expression that is the whole text; null if there is none, which is then among the diagnostics.</summary>

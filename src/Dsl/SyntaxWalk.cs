@@ -17,6 +17,25 @@ internal static class SyntaxWalk
         }
     }
 
+    /// <summary>A node that more than so many levels stand above; null if there is none.</summary>
+    public static SyntaxNode? DeeperThan(this SyntaxNode root, int levels)
+    {
+        var waiting = new Stack<SyntaxNode>([root]);
+        var depths = new Stack<int>([0]);
+        while (waiting.TryPop(out var node))
+        {
+            var depth = depths.Pop();
+            if (depth > levels)
+                return node;
+            var before = waiting.Count;
+            PushChildren(node, waiting);
+            for (var i = before; i < waiting.Count; i++)
+                depths.Push(depth + 1);
+        }
+
+        return null;
+    }
+
     private static void PushChildren(SyntaxNode node, Stack<SyntaxNode> waiting)
     {
         switch (node)

@@ -11,8 +11,8 @@ public static class Suggestion
     {
         if (name.Length > 64) return null;
         string? best = null;
-        // A name of one or two letters is near to every other: only its case can be a slip.
-        int bestDistance = name.Length / 3;
+        // A name of one letter is near to every other: only its case can be a slip.
+        int bestDistance = name.Length == 1 ? 0 : Math.Max(1, name.Length / 3);
         foreach (string candidate in candidates)
         {
             if (candidate.Length > 64 || candidate == name) continue;
