@@ -295,6 +295,7 @@ internal sealed partial class Elaborator
                 "auto" => Initializers.Auto,
                 "zeros()" => Initializers.Zeros,
                 "normal(1)" => Initializers.Normal(1),
+                "normal(0.02)" => Initializers.Normal(0.02),
                 _ => throw new InvalidOperationException($"no initializer {text}"),
             },
             ParameterKind.Int => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture),
