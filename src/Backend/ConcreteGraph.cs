@@ -207,6 +207,12 @@ internal sealed class ConcreteGraph
                 }
 
                 break;
+            case ConvGeneral:
+                var (x, kernel) = (dims[arguments[0]], dims[arguments[1]]);
+                var exact = node.Op.Infer([Exact(node.Args[0], x), Exact(node.Args[1], kernel)]).Shape;
+                if (!ReferenceEquals(Evaluate(exact), own))
+                    throw Misfit(node, $"the result is {exact} where {node.Shape} = {Text(own)} was expected");
+                break;
             case Concat concat:
                 for (var i = 1; i < arguments.Length; i++)
                 {
@@ -250,6 +256,8 @@ internal sealed class ConcreteGraph
                 break;
         }
     }
+
+    private static TensorType Exact(Expr node, int[] sizes) => new(node.DType, new Shape([.. sizes.Select(size => Dim.Of(size))]));
 
     private void Require(Expr node, int argument, int axis, int size, int expected)
     {

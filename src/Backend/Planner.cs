@@ -63,6 +63,9 @@ internal sealed class Lowered
 /// <summary>Lowers a program at concrete sizes: groups of nodes become instructions over values; views become strides.</summary>
 internal sealed class Planner
 {
+    private const int ShortestLine = 8;
+    private const int LargestWindow = 64;
+
     private readonly ConcreteGraph graph;
     private readonly Fusion fusion;
     private readonly Lowered result;
@@ -156,6 +159,9 @@ internal sealed class Planner
                 break;
             case OpKind.Dot:
                 EmitProduct(id);
+                break;
+            case OpKind.Conv:
+                EmitConv(id);
                 break;
             case OpKind.ArgMax:
                 EmitArgMax(id);
@@ -320,7 +326,10 @@ internal sealed class Planner
         var kept = Enumerable.Range(0, group.Dims.Length).Where(a => !reduced.Contains(a)).ToArray();
         int[] rows = [.. kept, .. reduced], columns = [.. reduced, .. kept];
         bool InPlace(int[] order) => order.Where(a => group.Dims[a] != 1).ToArray() is var walked && walked.SequenceEqual(walked.Order());
-        return InPlace(columns) && !InPlace(rows) ? (columns, FusedReduction.Columns, reduced.Count) : (rows, FusedReduction.Rows, reduced.Count);
+
+        // A window of few elements: going along the last axis, the channels, is worth more than having each sum in one piece.
+        var isWindow = !reduced.Contains(group.Dims.Length - 1) && group.Dims[^1] >= ShortestLine && reduced.Aggregate(1L, (count, a) => count * group.Dims[a]) <= LargestWindow;
+        return !InPlace(rows) && (InPlace(columns) || isWindow) ? (columns, FusedReduction.Columns, reduced.Count) : (rows, FusedReduction.Rows, reduced.Count);
     }
 
     private int Compute(int id)
@@ -475,14 +484,18 @@ internal sealed class Planner
     private void EmitPad(int id)
     {
         var op = (Pad)graph.Node(id).Op;
-        var x = Resolve(graph.Args(id)[0]);
-        var whole = Whole(NewValue(id), graph.Dims(id));
+        Pad(id, Resolve(graph.Args(id)[0]), [.. op.Low.Dims.Select(graph.Evaluate)], [.. op.Interior], Whole(NewValue(id), graph.Dims(id)));
+    }
+
+    /// <summary>Zeros, and the elements of a view from <paramref name="lows"/> on with <paramref name="between"/> zeros between them, where they lie inside.</summary>
+    private void Pad(int id, View x, long[] lows, int[] between, View whole)
+    {
         var rank = x.Dims.Length;
         var (from, to, dims, targets) = (x.Offset, 0L, new int[rank], new long[rank]);
         for (var a = 0; a < rank; a++)
         {
             // Elements first … last of the axis land inside the result, at low + i · step.
-            var (low, step) = (graph.Evaluate(op.Low[a]), op.Interior[a] + 1L);
+            var (low, step) = (lows[a], between[a] + 1L);
             var first = low >= 0 ? 0 : (-low + step - 1) / step;
             var last = whole.Dims[a] - 1 - low < 0 ? -1 : Math.Min(x.Dims[a] - 1, (whole.Dims[a] - 1 - low) / step);
             dims[a] = (int)Math.Max(0, last - first + 1);
@@ -496,6 +509,57 @@ internal sealed class Planner
             Add(new ClearInstruction(new Operand(whole.Value), result.Values[whole.Value].Bytes));
         if (count > 0)
             Copy(id, x with { Offset = from, Dims = dims }, new View(whole.Value, to, dims, targets));
+    }
+
+    private void EmitConv(int id)
+    {
+        var op = (ConvGeneral)graph.Node(id).Op;
+        var (x, w) = (Padded(op, Resolve(graph.Args(id)[0])), Resolve(graph.Args(id)[1]));
+        if (w.Strides[^1] != 1 || w.Strides.Any(s => s < 0))
+            w = Copied(w);
+        var target = Target(id);
+        if (target.Strides[^1] != 1)
+            target = Whole(target.Value, target.Dims);
+        if (target.IsContiguous)
+            valueOf[id] = target.Value;
+        else
+            views[id] = target;
+        if (target.Count == 0)
+            return;
+        var (channels, filters) = (w.Dims[^2], w.Dims[^1] / op.Groups);
+        var rows = new List<ProductAxis> { new(x.Dims[0], x.Strides[0], 0, target.Strides[0]) };
+        var sums = new List<ProductAxis>();
+        for (var i = 0; i < op.Spatial; i++)
+        {
+            rows.Add(new ProductAxis(target.Dims[i + 1], op.Stride[i] * x.Strides[i + 1], 0, target.Strides[i + 1]));
+            sums.Add(new ProductAxis(w.Dims[i], op.RhsDilation[i] * x.Strides[i + 1], w.Strides[i], 0));
+        }
+
+        sums.Add(new ProductAxis(channels, x.Strides[^1], w.Strides[^2], 0));
+        var groups = new ProductAxis(op.Groups, channels * x.Strides[^1], filters, filters);
+        Add(new ConvInstruction(id, graph.Type(id), ConvPlan.Make(rows, sums, groups, filters), At(x), At(w), new Operand(target.Value)));
+    }
+
+    /// <summary>The input of a convolution with the zeros that it needs, in the order of axes that it has.</summary>
+    private View Padded(ConvGeneral op, View x)
+    {
+        var dims = (int[])x.Dims.Clone();
+        var (lows, between) = (new long[dims.Length], new int[dims.Length]);
+        for (var i = 0; i < op.Spatial; i++)
+        {
+            var size = x.Dims[i + 1];
+            (lows[i + 1], between[i + 1]) = (graph.Evaluate(op.Low[i]), op.LhsDilation[i] - 1);
+            var room = (size == 0 ? 0 : ((size - 1L) * op.LhsDilation[i]) + 1) + lows[i + 1] + graph.Evaluate(op.High[i]);
+            dims[i + 1] = room <= int.MaxValue ? (int)room : throw new ShapeException($"{op.Name}: spatial axis {i} has {room} elements with its padding, which is out of range");
+        }
+
+        if (dims.AsSpan().SequenceEqual(x.Dims) && lows.All(low => low == 0))
+            return x;
+        var order = Enumerable.Range(0, dims.Length).OrderByDescending(a => Math.Abs(x.Strides[a])).ToArray();
+        dims = graph.Intern(dims);
+        var padded = Whole(NewValue(result.Values[x.Value].Type, Strides.Count(dims)), graph.Intern([.. order.Select(a => dims[a])])).Permute(Inverse(order), dims);
+        Pad(-1, x, lows, between, padded);
+        return padded;
     }
 }
 

@@ -45,7 +45,7 @@ internal sealed class GraphDecoder
         d => d.SmoothCast(),
         d => d.Reduce(axes => new Sum(axes), false), d => d.Reduce(axes => new Sum(axes), false), d => d.IntegerSum(),
         d => d.Stretch(), d => d.Stretch(), d => d.Reshape(), d => d.Reshape(), d => d.Transpose(), d => d.Transpose(), d => d.Reverse(), d => d.Slice(), d => d.Slice(), d => d.Pad(), d => d.Pad(),
-        d => d.Concat(), d => d.DotGeneral(), d => d.DotGeneral(), d => d.Gather(), d => d.Gather(), d => d.ScatterAdd(), d => d.ScatterAdd(),
+        d => d.Concat(), d => d.DotGeneral(), d => d.DotGeneral(), d => d.ConvGeneral(), d => d.ConvGeneral(), d => d.Gather(), d => d.Gather(), d => d.ScatterAdd(), d => d.ScatterAdd(),
         d => d.NewShape(1) is var shape ? Expr.Iota(shape, d.Next(shape.Rank)) : null,
         d => Expr.Size(Palette[2 + d.Next(2)] * (1 + d.Next(2))),
         d => Expr.Make(new RngBits(d.NewShape(0)), Expr.Make(new RngFold(), d.Key(), d.Key())).Cast(DType.Float) * Math.ScaleB(1, -24),
@@ -191,9 +191,11 @@ internal sealed class GraphDecoder
     }
 
     /// <summary>Numbers from 0.3 to 1.5 of either sign, none twice.</summary>
-    private Expr FreshVariable(DType type)
+    private Expr FreshVariable(DType type) => FreshVariable(type, NewShape(0));
+
+    private Expr FreshVariable(DType type, Shape shape)
     {
-        var variable = Expr.Variable($"x{variables.Count}", NewShape(0), type);
+        var variable = Expr.Variable($"x{variables.Count}", shape, type);
         var dims = Concrete(variable);
         var seed = (ulong)(variables.Count + (97 * Next(1000)));
         var numbers = new double[Strides.Count(dims)];
@@ -475,6 +477,34 @@ internal sealed class GraphDecoder
 
         var dot = new DotGeneral(leftBatch.ToValueList(), rightBatch.ToValueList(), leftContract.ToValueList(), rightContract.ToValueList());
         return dot.Infer([x.Type, y.Type]).Shape is var shape && shape.Rank <= LargestRank && Count(shape) <= LargestCount ? Expr.Make(dot, x, y) : null;
+    }
+
+    /// <summary>A convolution with a kernel of its own, or with one of the pool that fits.</summary>
+    private Expr? ConvGeneral()
+    {
+        if (PickFloat(1) is not { } x)
+            return null;
+        var spatial = Math.Max(1 + Next(2), x.Rank - 2);
+        while (x.Rank < spatial + 2)
+            x = x.ExpandDims(x.Rank == spatial + 1 ? 0 : x.Rank);
+        var groups = Dim.TryDivide(x.Shape[^1], 2, out var part) ? 1 + Next(2) : 1;
+        part = groups == 1 ? x.Shape[^1] : part;
+        var kernel = Next(2) == 0 ? null : PickWhere(w => w.DType == x.DType && w.Rank == x.Rank && w.Shape[^2].Equals(part) && Concrete(w)[^1] % groups == 0);
+        kernel ??= FreshVariable(x.DType, new Shape([.. Enumerable.Range(0, spatial).Select(_ => (Dim)(1 + Next(3))), part, groups * (1 + Next(2))]));
+        var (sizes, extents) = (Concrete(x), Concrete(kernel));
+        var (stride, low, high, left, right) = (new int[spatial], new Dim[spatial], new Dim[spatial], new int[spatial], new int[spatial]);
+        for (var i = 0; i < spatial; i++)
+        {
+            // The numbers of a row are few: one tells stride and both dilations.
+            var steps = Next(12);
+            (stride[i], left[i], right[i]) = (1 + (steps % 3), steps / 3 % 2 == 0 ? 1 : 2, steps < 6 ? 1 : 2);
+            var before = Next(4) - 1;
+            var missing = ((extents[i] - 1) * right[i]) - ((sizes[i + 1] - 1) * left[i]) - before;
+            (low[i], high[i]) = (before, Math.Max(missing, -before));
+        }
+
+        var conv = new ConvGeneral(stride.ToValueList(), new Shape(low), new Shape(high), left.ToValueList(), right.ToValueList(), groups);
+        return Count(conv.Infer([x.Type, kernel.Type]).Shape) <= LargestCount ? Expr.Make(conv, x, kernel) : null;
     }
 
     /// <summary>Whole numbers below a size.</summary>

@@ -59,7 +59,7 @@ internal sealed class CheckCommand : CliCommand
         }
     });
 
-    private static void Write(Utf8JsonWriter json, Diagnostic diagnostic, string path)
+    internal static void Write(Utf8JsonWriter json, Diagnostic diagnostic, string path)
     {
         json.WriteStartObject();
         json.WriteString("code", diagnostic.Code);

@@ -17,7 +17,7 @@ public static class Cli
     /// <summary>Every command, in the order in which help lists them. A command belongs to one command line.</summary>
     internal static ImmutableArray<CliCommand> Commands() =>
     [
-        new TrainCommand(), new CheckCommand(), new TestCommand(), new EvalCommand(), new RunCommand(), new InitCommand(),
+        new TrainCommand(), new CheckCommand(), new FmtCommand(), new TestCommand(), new EvalCommand(), new RunCommand(), new InitCommand(),
         new SummaryCommand(), new GradCommand(), new GradcheckCommand(), new DumpCommand(), new ExplainCommand(), new CalcCommand(), new BenchCommand(),
     ];
 
@@ -28,8 +28,10 @@ public static class Cli
         using var error = new StreamWriter(Console.OpenStandardError(), new UTF8Encoding(false), 1 << 10) { AutoFlush = true };
         using var interruption = new Interruption();
         var plain = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 } || Environment.GetEnvironmentVariable("TERM") == "dumb";
+        using var input = new StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
         var terminal = new Terminal(output, error, interruption.Watch)
         {
+            Input = input,
             OutputColors = !plain && !Console.IsOutputRedirected,
             ErrorColors = !plain && !Console.IsErrorRedirected,
             IsInteractive = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",

@@ -129,7 +129,8 @@ internal sealed class ModelFile
     /// <summary>The folder that paths in a file are relative to.</summary>
     public static string Folder(string path) => path.Length == 0 ? "." : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)) ?? ".";
 
-    private static (SourceText? Source, Diagnostic? Problem) Read(string path)
+    /// <summary>Reads a file, or says why it cannot be read.</summary>
+    internal static (SourceText? Source, Diagnostic? Problem) Read(string path)
     {
         var name = path.Length == 0 ? "(no name)" : path;
         try

@@ -83,6 +83,7 @@ internal sealed record ModelSummary(ImmutableArray<SummaryRow> Rows, long Traina
     private static Dim Flop(Expr node) => node.Op switch
     {
         DotGeneral dot => dot.LeftContract.Aggregate(2 * node.Shape.ElementCount, (product, axis) => product * node.Args[0].Shape[axis]),
+        ConvGeneral => node.Args[1].Shape.Dims[..^1].Aggregate(2 * node.Shape.ElementCount, (product, size) => product * size),
         Reduction or ArgMax => node.Args[0].Shape.ElementCount,
         Unary or Binary or Compare or Logic or Select or ScatterAdd => node.Shape.ElementCount,
         _ => Dim.Zero,

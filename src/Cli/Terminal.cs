@@ -7,6 +7,9 @@ internal sealed class Terminal(TextWriter output, TextWriter error, Func<Cancell
 
     public TextWriter Error { get; } = error;
 
+    /// <summary>What is read where a file is called '-'.</summary>
+    public TextReader Input { get; init; } = TextReader.Null;
+
     /// <summary>Whether results may have colours.</summary>
     public bool OutputColors { get; init; }
 

@@ -77,6 +77,12 @@ public static partial class Catalog
             Function("matmul", "x, y", "Σₖ x[…, i, k] · y[…, k, j]", "[..., I, K] with [..., K, J] → [..., I, J]", "The same as x @ y.", a => a.Tensor("x").MatMul(a.Tensor("y"))),
             Function("reshape", "x, shape: shape", "the same elements in row-major order", "[...] → shape; one size may be −1", "", a => Reshape(a.Tensor("x"), a.Shape("shape")!)),
             Function("flatten", "x, start: int = 1", "axes from start on become one", "[B, ...] → [B, product]", "", a => Flatten(a.Tensor("x"), a.Int("start"))),
+            Pool("max_pool1d", "the largest x", "[B, T, C] → [B, T′, C]", (x, window, stride, padding) => x.MaxPool1d(window, stride, padding)),
+            Pool("max_pool2d", "the largest x", "[B, H, W, C] → [B, H′, W′, C]", (x, window, stride, padding) => x.MaxPool2d(window, stride, padding)),
+            Pool("avg_pool1d", "the mean of x", "[B, T, C] → [B, T′, C]", (x, window, stride, padding) => x.AvgPool1d(window, stride, padding)),
+            Pool("avg_pool2d", "the mean of x", "[B, H, W, C] → [B, H′, W′, C]", (x, window, stride, padding) => x.AvgPool2d(window, stride, padding)),
+            Function("global_avg_pool", "x", "the mean over all axes between the first and the last", "[B, ..., C] → [B, C]", "Instead of flattening before the last layer (Lin et al. 2014).", a => a.Tensor("x").GlobalAvgPool()),
+            Function("global_max_pool", "x", "the largest x over all axes between the first and the last", "[B, ..., C] → [B, C]", "", a => a.Tensor("x").GlobalMaxPool()),
             Function("transpose", "x, axes: axis = none", "axis i of the result is axis axes[i] of x", "all axes reversed, unless given", "",
                 a => a.AxisList("axes") is { } axes ? Transpose(a.Tensor("x"), axes) : a.Tensor("x").Transpose()),
             Function("swapaxes", "x, a: int, b: int", "exchanges two axes", "", "", a => a.Tensor("x").SwapAxes(a.Int("a"), a.Int("b"))),
@@ -151,6 +157,14 @@ public static partial class Catalog
             Row(CatalogKind.Function, "ceil_div", "a: any, b: any", "⌈a / b⌉", "sizes or static ints", "Exact.", _ => null),
         ];
     }
+
+    private static CatalogEntry Pool(string name, string equation, string shapes, Func<Expr, Extent, Extent?, Padding, Expr> make) => Function(
+        name,
+        "x, window: extent, stride: extent = none, padding: padding = valid",
+        equation + " in each window",
+        shapes,
+        "The stride is the window, unless given. Padding never enters a maximum or the count of a mean.",
+        a => make(a.Tensor("x"), a.Extent("window"), a.OptionalExtent("stride"), a.Padding("padding")));
 
     private static Expr Clamp(Expr x, Expr? min, Expr? max)
     {

@@ -22,10 +22,9 @@ public static partial class Catalog
 
     /// <summary>Names of the language that this version lacks.</summary>
     public static FrozenSet<string> Planned { get; } = (
-        "conv1d conv2d conv3d conv_transpose1d conv_transpose2d depthwise_conv2d "
+        "conv_transpose1d conv_transpose2d "
         + "drop_path rnn lstm gru attention rope transformer_block graph_conv graph_attention message_passing parallel checkpoint frozen no_decay "
-        + "lr_scale time_distributed max_pool1d max_pool2d avg_pool1d avg_pool2d "
-        + "global_avg_pool global_max_pool adaptive_avg_pool2d resize prod cumsum cumprod einsum "
+        + "lr_scale time_distributed adaptive_avg_pool2d resize prod cumsum cumprod einsum "
         + "rearrange reduce scatter_add top_k sort scan vmap jacobian hessian "
         + "random.categorical random.permutation ctc "
         + "adafactor lbfgs sine_wave copy_task reverse_task idx npz images "
@@ -63,6 +62,18 @@ public static partial class Catalog
             "[..., in] → [..., units]; weight [in, units], bias [units]",
             "A linear map of the last axis; the same for all positions of the others. `auto` is He before a ReLU-family activation, Xavier otherwise.",
             a => Graph.Layers.Dense(a.Int("units"), a.Bool("bias"), a.Init("init"), a.Init("bias_init"))),
+        Convolution("conv1d", "[B, T, C] → [B, T′, filters]; weight [kernel, C / groups, filters], bias [filters]",
+            "Patterns along time (LeCun et al. 1998). `padding = ((k − 1, 0),)` makes it causal.",
+            a => Graph.Layers.Conv1d(a.Int("filters"), a.Extent("kernel"), a.Extent("stride"), a.Padding("padding"), a.Extent("dilation"), a.Int("groups"), a.Bool("bias"))),
+        Convolution("conv2d", "[B, H, W, C] → [B, H′, W′, filters]; weight [kh, kw, C / groups, filters], bias [filters]",
+            "The same small pattern everywhere in an image (LeCun et al. 1998). Leave out the bias before batch_norm.",
+            a => Graph.Layers.Conv2d(a.Int("filters"), a.Extent("kernel"), a.Extent("stride"), a.Padding("padding"), a.Extent("dilation"), a.Int("groups"), a.Bool("bias"))),
+        Convolution("conv3d", "[B, D, H, W, C] → [B, D′, H′, W′, filters]; weight [kd, kh, kw, C / groups, filters], bias [filters]", "Volumes and videos.",
+            a => Graph.Layers.Conv3d(a.Int("filters"), a.Extent("kernel"), a.Extent("stride"), a.Padding("padding"), a.Extent("dilation"), a.Int("groups"), a.Bool("bias"))),
+        Layer("depthwise_conv2d", "kernel: extent, stride: extent = 1, padding: padding = same, dilation: extent = 1, multiplier: int = 1, bias: bool = true",
+            "y[…, c · multiplier + m] = x[…, c] ⋆ weight[…, 0, c · multiplier + m] + bias", "[B, H, W, C] → [B, H′, W′, C · multiplier]; weight [kh, kw, 1, C · multiplier]",
+            "Each channel by itself; with a 1×1 convolution after it, nearly a full one at a fraction of the cost (Chollet 2017).",
+            a => Graph.Layers.DepthwiseConv2d(a.Extent("kernel"), a.Extent("stride"), a.Padding("padding"), a.Extent("dilation"), a.Int("multiplier"), a.Bool("bias"))),
         Layer("embedding", "vocab: int, dim: int, init: init = normal(1)", "y[…, :] = weight[x[…], :]", "int[...] → [..., dim]; weight [vocab, dim]",
             "Vectors for whole numbers such as words. An index outside of 0 … vocab − 1 is an error while running.",
             a => Graph.Layers.Embedding(a.Int("vocab"), a.Int("dim"), a.Init("init"))),
@@ -93,6 +104,14 @@ public static partial class Catalog
             "n layers in series; f is evaluated n times, so that a layer it constructs is a new one each time, and a name bound by `let` is shared.", _ => null),
         Row(CatalogKind.Combinator, "chain", "layers: layer...", "y = …(g(f(x)))", "what the first takes → what the last gives", "The same as `f |> g |> …`.", _ => null),
     ];
+
+    private static CatalogEntry Convolution(string name, string shapes, string use, Func<Args, Layer> make) => Layer(
+        name,
+        "filters: int, kernel: extent, stride: extent = 1, padding: padding = same, dilation: extent = 1, groups: int = 1, bias: bool = true",
+        "y[o, f] = bias[f] + Σ_{k, c} x[stride · o + dilation · k − low, c] · weight[k, c, f], zeros around x",
+        shapes,
+        use + " \"same\" gives ⌈n / stride⌉ positions, with the smaller half of the padding first.",
+        make);
 
     private static IEnumerable<CatalogEntry> Derivatives()
     {

@@ -55,6 +55,12 @@ public enum ParameterKind
     /// <summary><c>all</c>, an axis or a list of axes.</summary>
     Axis,
 
+    /// <summary>A number for all spatial axes, or one for each.</summary>
+    Extent,
+
+    /// <summary>Padding of spatial axes.</summary>
+    Padding,
+
     /// <summary>An element type.</summary>
     DType,
 
@@ -159,6 +165,8 @@ public sealed class CatalogEntry
             var kind = words.IsEmpty ? Enum.Parse<ParameterKind>(type, ignoreCase: true) : ParameterKind.Word;
             if (kind == ParameterKind.Axis)
                 words = ["all"];
+            else if (kind == ParameterKind.Padding)
+                words = ["same", "valid"];
             else if (kind == ParameterKind.Init)
                 words = ["auto"];
             var @default = equal < 0 ? null : part[(equal + 3)..];
@@ -230,6 +238,12 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
     public Value? Any(string name) => (Value?)Get(name);
 
     public Shape? Shape(string name) => (Shape?)Get(name);
+
+    public Extent Extent(string name) => (Extent)Get(name)!;
+
+    public Extent? OptionalExtent(string name) => (Extent?)Get(name);
+
+    public Padding Padding(string name) => (Padding)Get(name)!;
 
     public Axes Axis(string name) => Get(name) is int[] axes ? axes : Axes.All;
 

@@ -227,6 +227,16 @@ internal sealed partial class Elaborator
                 return ItemsOf(value).Select(i => NumberOf(i) is { } n ? (int)InRange(Whole(n, at, "axis"), at, "axis") : throw NotStatic(i, at, "an axis is a number, and")).ToArray();
             case ParameterKind.Axis when NumberOf(value) is { } axis:
                 return new[] { (int)InRange(Whole(axis, at, "axis"), at, "axis") };
+            case ParameterKind.Extent when WholeNumbers(value, at, parameter.Name) is { } sizes:
+                return new Extent(sizes.ToValueList());
+            case ParameterKind.Padding when value is WordValue or StringValue && WordOf(value) is "same" or "valid":
+                return WordOf(value) == "same" ? Padding.Same : Padding.Valid;
+            case ParameterKind.Padding when value is ListValue or TupleValue && ItemsOf(value) is { Length: > 0 } pairs && pairs.All(p => p is ListValue or TupleValue && ItemsOf(p).Length == 2):
+                return pairs.Select(p => WholeNumbers(p, at, parameter.Name)).ToArray() is var known && known.All(p => p is not null)
+                    ? Padding.Of([.. known.Select(p => (p![0], p[1]))])
+                    : throw NotStatic(value, at, "padding is whole numbers, and");
+            case ParameterKind.Padding when WholeNumbers(value, at, parameter.Name) is { } around:
+                return Padding.Of([.. around.Select(n => (n, n))]);
             case ParameterKind.DType when value is WordValue or StringValue && Catalog.ElementTypes.TryGetValue(WordOf(value), out var type):
                 return type;
             case ParameterKind.Steps when NumberOf(value) is { } steps:
@@ -265,6 +275,8 @@ internal sealed partial class Elaborator
         ParameterKind.Size => "a size",
         ParameterKind.Shape => "a list of sizes",
         ParameterKind.Axis => "an axis, a list of axes, or all",
+        ParameterKind.Extent => "a whole number, or one for each spatial axis",
+        ParameterKind.Padding => "\"same\", \"valid\", a whole number, one for each spatial axis, or pairs (low, high)",
         ParameterKind.DType => "an element type: float, f32, f64, i64, int or bool",
         ParameterKind.Steps => "a number of steps",
         ParameterKind.Init => "an initializer or a number",
@@ -276,6 +288,13 @@ internal sealed partial class Elaborator
     private static string WordOf(Value value) => value is WordValue word ? word.Word : ((StringValue)value).Text;
 
     private static ImmutableArray<Value> ItemsOf(Value value) => value is ListValue list ? list.Items : ((TupleValue)value).Items;
+
+    /// <summary>One number or several of them; null for anything else.</summary>
+    private static int[]? WholeNumbers(Value value, ExprSyntax at, string name)
+    {
+        ImmutableArray<Value> items = value is ListValue or TupleValue ? ItemsOf(value) : [value];
+        return items.Length > 0 && items.All(i => NumberOf(i) is not null) ? [.. items.Select(i => (int)InRange(Whole(NumberOf(i)!.Value, at, name), at, name))] : null;
+    }
 
     private static long InRange(long number, ExprSyntax at, string name) => number is >= int.MinValue and <= int.MaxValue
         ? number
@@ -298,6 +317,8 @@ internal sealed partial class Elaborator
                 "normal(0.02)" => Initializers.Normal(0.02),
                 _ => throw new InvalidOperationException($"no initializer {text}"),
             },
+            ParameterKind.Extent => (Extent)int.Parse(text, System.Globalization.CultureInfo.InvariantCulture),
+            ParameterKind.Padding => text == "same" ? Padding.Same : Padding.Valid,
             ParameterKind.Int => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture),
             ParameterKind.Float or ParameterKind.Steps => Invariant(text),
             ParameterKind.Schedule => new ConstantSchedule(Invariant(text)),

@@ -103,6 +103,8 @@ public static class Primitives
         new("argmax", 1, ["axis"], a => new ArgMax(a.Int("axis"))),
         new("dot_general", 2, ["left_batch", "right_batch", "left_contract", "right_contract"],
             a => new DotGeneral(a.Ints("left_batch"), a.Ints("right_batch"), a.Ints("left_contract"), a.Ints("right_contract"))),
+        new("conv_general", 2, ["stride", "low", "high", "lhs_dilation", "rhs_dilation", "groups"],
+            a => new ConvGeneral(a.Ints("stride"), a.Sizes("low"), a.Sizes("high"), a.Ints("lhs_dilation"), a.Ints("rhs_dilation"), a.Int("groups"))),
         new("broadcast", 1, ["shape", "axes"], a => new Broadcast(a.Sizes("shape"), a.Ints("axes"))),
         new("reshape", 1, ["shape"], a => new Reshape(a.Sizes("shape"))),
         new("transpose", 1, ["permutation"], a => new Transpose(a.Ints("permutation"))),

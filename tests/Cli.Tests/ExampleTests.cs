@@ -16,7 +16,7 @@ public class ExampleTests
     public void An_example_checks_without_a_word_and_has_a_bar_below(string file)
     {
         Assert.Empty(Compile(file).Diagnostics);
-        Assert.Contains(file, new[] { "diabetes.dnn", "digits.dnn", "iris.dnn", "two_moons.dnn" });
+        Assert.Contains(file, new[] { "diabetes.dnn", "digits.dnn", "digits_conv.dnn", "iris.dnn", "two_moons.dnn" });
     }
 
     [Theory]
@@ -31,6 +31,9 @@ public class ExampleTests
 
     [Fact]
     public void Digits_reach_97_percent() => Assert.True(Last(Train("digits.dnn").Log, "accuracy") >= 0.97);
+
+    [Fact]
+    public void Digits_reach_97_percent_by_convolutions() => Assert.True(Last(Train("digits_conv.dnn").Log, "accuracy") >= 0.97);
 
     [Fact]
     public void Two_moons_reach_99_percent() => Assert.True(Last(Train("two_moons.dnn").Log, "accuracy") >= 0.99);
@@ -52,7 +55,7 @@ public class ExampleTests
     [Fact]
     public void The_printed_gradient_of_an_example_compiles_and_computes_the_same_numbers()
     {
-        foreach (var (file, rows) in new[] { ("two_moons.dnn", "x"), ("digits.dnn", "features") })
+        foreach (var (file, rows) in new[] { ("two_moons.dnn", "x"), ("digits.dnn", "features"), ("digits_conv.dnn", "features") })
         {
             var model = Compile(file).Model!;
             var printed = ModelPrinter.Differentiate(model with { }, Phases.Resolve([model.TotalLoss], training: false)[0], [.. model.Parameters.Select(p => new Named(p.Path, p.Variable))]);

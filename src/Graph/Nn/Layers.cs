@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace Dnn.Graph;
 
 /// <summary>The layers. Each call makes a new instance; <c>Layers.Dense(64)</c> applied twice shares its parameters.</summary>
-public static class Layers
+public static partial class Layers
 {
     /// <summary>y = x · weight + bias over the last axis; weight is [in, units], bias [units].</summary>
     /// <param name="units">The size of the last axis of the result.</param>
