@@ -22,7 +22,7 @@ public static partial class Catalog
 
     /// <summary>Names of the language that this version lacks.</summary>
     public static FrozenSet<string> Planned { get; } = (
-        "conv_transpose1d conv_transpose2d group_norm instance_norm positional_embedding sinusoidal_positions "
+        "conv_transpose1d conv_transpose2d "
         + "drop_path rnn lstm gru attention rope transformer_block graph_conv graph_attention message_passing parallel checkpoint frozen no_decay "
         + "lr_scale time_distributed adaptive_avg_pool2d resize prod cumsum cumprod einsum "
         + "rearrange reduce scatter_add top_k sort scan vmap jacobian hessian "
@@ -85,6 +85,14 @@ public static partial class Catalog
             "[B, ..., C] → [B, ..., C]; weight, bias, buffers mean, var: [C]",
             "The batch's statistics in training, running ones in evaluation: new = momentum · old + (1 − momentum) · batch, the variance unbiased (Ioffe and Szegedy 2015). "
             + "Leave out the bias of the layer before it.", a => Graph.Layers.BatchNorm(a.Float("momentum"), a.Float("eps"))),
+        Layer("group_norm", "groups: int, eps: float = 1e-5", "y = (x − mean) / √(variance + eps) · weight + bias, for each row over all positions and the channels of a group",
+            "[B, ..., C] → [B, ..., C]; weight, bias [C]", "Batch norm's substitute where batches are small: it does not depend on the batch (Wu and He 2018).", a => Graph.Layers.GroupNorm(a.Int("groups"), a.Float("eps"))),
+        Layer("instance_norm", "eps: float = 1e-5", "y = (x − mean) / √(variance + eps) · weight + bias, for each row and channel over all positions",
+            "[B, ..., C] with positions between → [B, ..., C]; weight, bias [C]", "Takes contrast out of images, for style transfer (Ulyanov et al. 2016).", a => Graph.Layers.InstanceNorm(a.Float("eps"))),
+        Layer("positional_embedding", "max_len: int, init: init = normal(0.02)", "y[…, t, :] = x[…, t, :] + weight[t, :]", "[..., T, D] → [..., T, D], T at most max_len; weight [max_len, D]",
+            "Tells attention where a token stands, by learned vectors (Gehring et al. 2017).", a => Graph.Layers.PositionalEmbedding(a.Int("max_len"), a.Init("init"))),
+        Layer("sinusoidal_positions", "", "y[…, t, 2i] = x[…, t, 2i] + sin(t / 10000^(2i/D)), y[…, t, 2i + 1] = x[…, t, 2i + 1] + cos(t / 10000^(2i/D))", "[..., T, D] → [..., T, D], D even",
+            "Tells attention where a token stands, at any length and without parameters (Vaswani et al. 2017).", _ => Graph.Layers.SinusoidalPositions()),
         Layer("dropout", "rate: float", "y = x · mask / (1 − rate), mask 0 with probability rate, in training; y = x in evaluation", "[...] → [...]",
             "Keeps units from relying on each other (Srivastava et al. 2014). `rate` is the probability of dropping.", a => Graph.Layers.Dropout(a.Float("rate"))),
         Layer("prelu", "init: float = 0.25", "y = x for x > 0, slope · x elsewhere", "[..., C] → [..., C]; slope [C]",

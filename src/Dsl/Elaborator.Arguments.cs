@@ -314,6 +314,7 @@ internal sealed partial class Elaborator
                 "auto" => Initializers.Auto,
                 "zeros()" => Initializers.Zeros,
                 "normal(1)" => Initializers.Normal(1),
+                "normal(0.02)" => Initializers.Normal(0.02),
                 _ => throw new InvalidOperationException($"no initializer {text}"),
             },
             ParameterKind.Extent => (Extent)int.Parse(text, System.Globalization.CultureInfo.InvariantCulture),

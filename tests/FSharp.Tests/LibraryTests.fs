@@ -1,5 +1,6 @@
 module Dnn.FSharp.Tests.LibraryTests
 
+open System
 open Xunit
 open Dnn.Backend
 open Dnn.FSharp
@@ -105,3 +106,14 @@ let ``a model trains from F#`` () =
     let recipe = TrainingRecipe(Optimizer = Adam 0.02, Epochs = 10)
     let log = (model |> Model.fit recipe data).Log
     Assert.True(log[log.Count - 1].Loss < 0.5 * log[0].Loss)
+
+[<Fact>]
+let ``functions of the library take their tensor last`` () =
+    let x = Expr.variable "x" [ size 2; size 4 ]
+    Assert.Same(x.Elu(), Expr.elu x)
+    Assert.Same(x.Swiglu(), x |> Expr.swiglu)
+    Assert.Same(x.Roll(1, 0), x |> Expr.roll 1 0)
+    Assert.Same(x.Split(2, 1)[1], (x |> Expr.split 2 1)[1])
+    Assert.Equal("[3, 6]", (x |> Expr.pad [ size 0, size 1; size 1, size 1 ]).Shape.ToString())
+    Assert.Same(Losses.Huber(x, x + 1.0, 0.5), x |> Loss.huber 0.5 (x + 1.0))
+    Assert.Same(Losses.L2(ReadOnlySpan [| x; x + 1.0 |]), Loss.l2 [ x; x + 1.0 ])

@@ -241,6 +241,70 @@ public class LibraryTests
         double Distance(int x, int y, int from) => Math.Sqrt(Enumerable.Range(from, 3).Sum(i => Math.Pow(rows[x][i] - rows[y][i], 2)));
     }
 
+    [Fact]
+    public void Norms_have_mean_zero_and_variance_one_over_what_they_name()
+    {
+        double[] at = [.. Enumerable.Range(0, 2 * 3 * 4).Select(i => Math.Sin(3.7 * i) + (0.1 * i))];
+        Check(Layers.GroupNorm(2), (i, j) => i / 12 == j / 12 && i % 4 / 2 == j % 4 / 2);
+        Check(Layers.GroupNorm(1), (i, j) => i / 12 == j / 12);
+        Check(Layers.InstanceNorm(), (i, j) => i / 12 == j / 12 && i % 4 == j % 4);
+        Check(Layers.LayerNorm(), (i, j) => i / 4 == j / 4);
+
+        void Check(Layer layer, Func<int, int, bool> together)
+        {
+            var (y, model) = Applied(layer, new Shape(2, 3, 4));
+            Assert.Equal(["weight [4]", "bias [4]"], model.Parameters.Select(p => $"{p.Path[(p.Path.IndexOf('.') + 1)..]} {p.Shape}"));
+            (Expr, double[])[] point = [(model.Inputs[0].Value, at), (model.Parameters[0].Variable, [2, 2, 2, 2]), (model.Parameters[1].Variable, [1, 1, 1, 1])];
+            Near(at.Select((x, i) =>
+            {
+                var peers = at.Where((_, j) => together(i, j)).ToArray();
+                return (2 * (x - peers.Average()) / Math.Sqrt(peers.Average(p => Math.Pow(p - peers.Average(), 2)) + 1e-5)) + 1;
+            }), Value(y, point), 1e-12);
+            Differentiable(layer.Kind, (y * Expr.Iota(new Shape(2, 3, 4), 2).Cast(DType.Float)).Sum(), point);
+        }
+    }
+
+    [Fact]
+    public void Positions_are_added_to_sequences()
+    {
+        var (y, model) = Applied(Layers.SinusoidalPositions(), new Shape("B", "T", 4));
+        var x = model.Inputs[0].Value;
+        var value = Reference.Evaluate([y], new Dictionary<Expr, RefValue<double>> { [x] = RefValue<double>.Zeros([2, 3, 4], true) })[0].Reals!;
+        for (var i = 0; i < value.Length; i++)
+        {
+            var angle = i % 12 / 4 / Math.Pow(10000, i % 4 / 2 * 2 / 4.0);
+            Assert.Equal(i % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle), value[i], 1e-15);
+        }
+
+        foreach (var length in (Dim[])["T", 3])
+        {
+            (y, model) = Applied(Layers.PositionalEmbedding(3), new Shape(1, length, 2));
+            double[] weight = [1, 2, 3, 4, 5, 6];
+            var point = new Dictionary<Expr, RefValue<double>> { [model.Inputs[0].Value] = RefValue<double>.Of([1, 3, 2], [10.0, 20, 30, 40, 50, 60]), [model.Parameters[0].Variable] = RefValue<double>.Of([3, 2], weight) };
+            Assert.Equal([11, 22, 33, 44, 55, 66], Reference.Evaluate([y], point)[0].Reals!);
+            if (!length.IsKnown)
+                Assert.Throws<IndexException>(() => Reference.Evaluate([y], new Dictionary<Expr, RefValue<double>>(point) { [model.Inputs[0].Value] = RefValue<double>.Zeros([1, 4, 2], true) }));
+        }
+
+        foreach (var (layer, shape, message) in new (Layer, Shape, string)[]
+        {
+            (Layers.PositionalEmbedding(3), new Shape(1, 4, 2), "4 positions, and max_len is 3"),
+            (Layers.SinusoidalPositions(), new Shape(1, 4, 3), "is odd"),
+            (Layers.SinusoidalPositions(), new Shape(4), "takes sequences"),
+            (Layers.GroupNorm(3), new Shape(1, 4), "4 channels of [1, 4] do not divide into 3 groups"),
+            (Layers.InstanceNorm(), new Shape(1, 4), "layer_norm normalizes vectors"),
+        })
+        {
+            Assert.Contains(message, Assert.Throws<ShapeException>(() => Applied(layer, shape)).Message, StringComparison.Ordinal);
+        }
+    }
+
+    private static (Expr Value, Model Model) Applied(Layer layer, Shape shape)
+    {
+        var model = Model.Build("M", m => m.Output("y", layer.Apply(m.Input("x", [.. shape.Dims]))));
+        return (model.Outputs[0].Value, model);
+    }
+
     /// <summary>Σ xᵏ/k! near 0, where eˣ − 1 cancels.</summary>
     private static double Expm1(double x) => Math.Abs(x) < 1e-5 ? x + (x * x / 2) + (x * x * x / 6) : Math.Exp(x) - 1;
 

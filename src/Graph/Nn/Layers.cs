@@ -33,12 +33,7 @@ public static partial class Layers
     }
 
     /// <summary>(x − mean) / √(variance + eps) · weight + bias over the last axis (Ba et al. 2016).</summary>
-    public static Layer LayerNorm(double eps = 1e-5) => new("layer_norm", (context, x) =>
-    {
-        var centred = x - x.Mean(-1, keep: true);
-        var normal = centred * (centred.Square().Mean(-1, keep: true) + eps).Rsqrt();
-        return Affine(context, normal);
-    });
+    public static Layer LayerNorm(double eps = 1e-5) => new("layer_norm", (context, x) => Affine(context, Normal(x, -1, eps)));
 
     /// <summary>x / √(mean x² + eps) · weight over the last axis (Zhang and Sennrich 2019).</summary>
     public static Layer RmsNorm(double eps = 1e-5) => new("rms_norm", (context, x) =>
@@ -66,6 +61,65 @@ public static partial class Layers
         var inTraining = centred * (variance + eps).Rsqrt();
         var inEvaluation = (x - runningMean) * (runningVariance + eps).Rsqrt();
         return Affine(context, Expr.Phase(inTraining, inEvaluation));
+    });
+
+    /// <summary>
+    /// (x − mean) / √(variance + eps) · weight + bias, mean and variance of each row over all positions and the channels of one group; the channels
+    /// are the last axis (Wu and He 2018).
+    /// </summary>
+    public static Layer GroupNorm(int groups, double eps = 1e-5)
+    {
+        RequirePositive("group_norm", "groups", groups);
+        return new("group_norm", (context, x) =>
+        {
+            if (x.Rank < 2)
+                throw new ShapeException($"group_norm takes a batch of vectors or images, not {x.Shape}", x.Shape);
+            var channels = x.Shape[^1];
+            if (!Dim.TryDivide(channels, groups, out var size))
+                throw new ShapeException($"group_norm: the {channels} channels of {x.Shape} do not divide into {groups} groups", x.Shape, axis: x.Rank - 1);
+            var grouped = x.Reshape(new Shape([.. x.Shape.Dims[..^1], groups, size]));
+            var axes = Enumerable.Range(1, x.Rank).Where(i => i != x.Rank - 1).ToArray();
+            return Affine(context, Normal(grouped, axes, eps).Reshape(x.Shape));
+        });
+    }
+
+    /// <summary>
+    /// (x − mean) / √(variance + eps) · weight + bias, mean and variance of each row and channel over all positions; the channels are the last axis
+    /// (Ulyanov et al. 2016).
+    /// </summary>
+    public static Layer InstanceNorm(double eps = 1e-5) => new("instance_norm", (context, x) => x.Rank < 3
+        ? throw new ShapeException($"instance_norm takes a batch of sequences or images, not {x.Shape}: there is nothing to take a mean over; layer_norm normalizes vectors", x.Shape)
+        : Affine(context, Normal(x, [.. Enumerable.Range(1, x.Rank - 2)], eps)));
+
+    /// <summary>x + weight[position], a vector learned for each position of the axis before the last; weight is [max_len, D] (Gehring et al. 2017).</summary>
+    public static Layer PositionalEmbedding(int maxLength, Initializer? init = null)
+    {
+        RequirePositive("positional_embedding", "max_len", maxLength);
+        return new("positional_embedding", (context, x) =>
+        {
+            var length = Length("positional_embedding", x);
+            if (length.IsKnown && length.Value > maxLength)
+                throw new ShapeException($"positional_embedding: {x.Shape} has {length} positions, and max_len is {maxLength}", x.Shape, axis: x.Rank - 2);
+            var weight = context.Parameter("weight", new Shape(maxLength, x.Shape[^1]), init ?? Initializers.Normal(0.02), new ParameterOptions(NoDecay: true));
+
+            // Taking by numbers checks a length that only a run knows.
+            return x + (length.IsKnown ? weight.SliceAxis(0, 0, length) : weight.Take(Expr.Iota(new Shape(length), 0)));
+        });
+    }
+
+    /// <summary>
+    /// x + p, p[t, 2i] = sin(t / 10000^(2i/D)) and p[t, 2i + 1] = cos(t / 10000^(2i/D)) for position t of the axis before the last (Vaswani et al. 2017).
+    /// </summary>
+    public static Layer SinusoidalPositions() => new("sinusoidal_positions", (_, x) =>
+    {
+        var length = Length("sinusoidal_positions", x);
+        var size = x.Shape[^1];
+        if (!size.IsKnown || size.Value % 2 != 0)
+            throw new ShapeException($"sinusoidal_positions pairs the channels, and the last axis of {x.Shape} is {(size.IsKnown ? "odd" : "not known")}", x.Shape, axis: x.Rank - 1);
+        var half = (int)(size.Value / 2);
+        var frequencies = Expr.Vector([.. Enumerable.Range(0, half).Select(i => Math.Pow(10000, -(double)i / half))]);
+        var angles = Expr.Iota(new Shape(length, half), 0).Cast(DType.Float) * frequencies;
+        return x + Expr.Stack(2, angles.Sin(), angles.Cos()).Reshape(new Shape(length, size));
     });
 
     /// <summary>In training, zero with probability <paramref name="rate"/>, the rest scaled by 1 / (1 − rate); in evaluation x (Srivastava et al. 2014).</summary>
@@ -118,6 +172,14 @@ public static partial class Layers
 
     public static Expr BatchNorm(this Expr x, double momentum = 0.9, double eps = 1e-5) => BatchNorm(momentum, eps).Apply(x);
 
+    public static Expr GroupNorm(this Expr x, int groups, double eps = 1e-5) => GroupNorm(groups, eps).Apply(x);
+
+    public static Expr InstanceNorm(this Expr x, double eps = 1e-5) => InstanceNorm(eps).Apply(x);
+
+    public static Expr PositionalEmbedding(this Expr x, int maxLength, Initializer? init = null) => PositionalEmbedding(maxLength, init).Apply(x);
+
+    public static Expr SinusoidalPositions(this Expr x) => SinusoidalPositions().Apply(x);
+
     public static Expr Dropout(this Expr x, double rate) => Dropout(rate).Apply(x);
 
     public static Expr Prelu(this Expr x) => Prelu().Apply(x);
@@ -128,6 +190,18 @@ public static partial class Layers
     {
         if (value < 1)
             throw new GraphException($"{layer}: {what} must be at least 1, not {value}");
+    }
+
+    /// <summary>The size of the axis before the last.</summary>
+    private static Dim Length(string layer, Expr x) => x.Rank < 2
+        ? throw new ShapeException($"{layer} takes sequences [..., T, D], not {x.Shape}", x.Shape)
+        : x.Shape[^2];
+
+    /// <summary>(x − mean) / √(variance + eps) over some axes.</summary>
+    private static Expr Normal(Expr x, Axes axes, double eps)
+    {
+        var centred = x - x.Mean(axes, keep: true);
+        return centred * (centred.Square().Mean(axes, keep: true) + eps).Rsqrt();
     }
 
     private static Expr Affine(LayerContext context, Expr x)

@@ -47,6 +47,14 @@ public class LibraryTests
     }
 
     [Theory]
+    [InlineData("group_norm(2)", "group_norm_0.weight group_norm_0.bias")]
+    [InlineData("instance_norm()", "instance_norm_0.weight instance_norm_0.bias")]
+    [InlineData("positional_embedding(5)", "positional_embedding_0.weight")]
+    [InlineData("sinusoidal_positions()", "")]
+    public void A_layer_has_its_parameters(string layer, string paths) =>
+        Assert.Equal(paths, string.Join(' ', Compile.Paths(Compile.Model($"model M {{\n  input x: [B, T, 4]\n  output y = x |> {layer}\n}}\n"))));
+
+    [Theory]
     [InlineData("split(x, 3, axis = 1)", "size 8, which 3 does not divide; give the sizes as a list")]
     [InlineData("split(x, relu, axis = 1)", "a number of equal parts, or a list of their sizes")]
     [InlineData("split(x, [1, 2], axis = 1)", "add up to 3")]
