@@ -138,11 +138,22 @@ public class FormatterTests
     [Fact]
     public void Deep_trees_of_applications()
     {
-        string row = string.Concat(Enumerable.Repeat("(1)", 150)) + ")";
-        string formatted = Formatter.Format(Parser.Parse(new("let a = " + new string('(', 30) + "f" + string.Concat(Enumerable.Repeat(row, 30)))));
+        string formatted = Formatter.Format(Parser.Parse(new(Applications(8))));
         Assert.Contains("\n", formatted.TrimEnd());
         Assert.Equal(formatted, Formatter.Format(Parser.Parse(new(formatted))));
     }
+
+    [Fact]
+    public void A_tree_too_deep_for_the_passes_is_a_diagnostic()
+    {
+        var tree = Parser.Parse(new(Applications(30)));
+        Assert.Equal("DNN0030", Assert.Single(tree.Diagnostics).Code);
+        Assert.Empty(tree.Root.Declarations);
+    }
+
+    /// <summary>Nested parentheses with 150 applications each: neither is deep, their product is.</summary>
+    private static string Applications(int parentheses) =>
+        "let a = " + new string('(', parentheses) + "f" + string.Concat(Enumerable.Repeat(string.Concat(Enumerable.Repeat("(1)", 150)) + ")", parentheses));
 
     [Theory]
     [InlineData("let a = x", " |> dense(1)", "")]
