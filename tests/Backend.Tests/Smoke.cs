@@ -1,7 +1,0 @@
-namespace Dnn.Backend.Tests;
-
-public class Smoke
-{
-    [Xunit.Fact]
-    public void One() => Xunit.Assert.Equal(1, 1);
-}
