@@ -22,10 +22,8 @@ public static class Parser
         var (tokens, lexical) = Lexer.Lex(source);
         var state = new ParseState(source, tokens);
         var input = Version(state.Input(0), out int? version);
-        var declarations = Grammar.File(input).Value;
-        foreach (var deep in declarations.Select(d => d.DeeperThan(MaxTreeDepth)).OfType<SyntaxNode>())
-            state.Diagnostics.Add(DiagnosticCodes.TooDeep.At(deep.Span, "this is nested too deeply; give a part of it a name with `let`"));
-        return new(source, new(source.Span(0, source.Length), version, [.. declarations.Where(d => d.DeeperThan(MaxTreeDepth) is null)]), tokens, Sorted(lexical, state));
+        var declarations = Grammar.File(input).Value.RemoveAll(d => IsTooDeep(d, state));
+        return new(source, new(source.Span(0, source.Length), version, declarations), tokens, Sorted(lexical, state));
     }
 
     /// <summary>Parses one expression that is the whole text; null if there is none, which is then among the diagnostics.</summary>
@@ -38,7 +36,15 @@ public static class Parser
                     select value;
         var result = whole(state.Input(0));
         if (!result.WasSuccessful) state.Report();
-        return (result.WasSuccessful ? result.Value : null, Sorted(lexical, state));
+        return (result.WasSuccessful && !IsTooDeep(result.Value, state) ? result.Value : null, Sorted(lexical, state));
+    }
+
+    /// <summary>Whether passes over the tree could run out of stack; says so.</summary>
+    private static bool IsTooDeep(SyntaxNode tree, ParseState state)
+    {
+        if (tree.DeeperThan(MaxTreeDepth) is not { } deep) return false;
+        state.Diagnostics.Add(DiagnosticCodes.TooDeep.At(deep.Span, "this is nested too deeply; give a part of it a name with `let`"));
+        return true;
     }
 
     private static TokenInput Version(TokenInput first, out int? version)

@@ -171,28 +171,6 @@ public sealed class ModelBuilder
 
     public void Update(string path, Expr next) => Update(frames.Peek().Instance, path, next);
 
-    /// <summary>
-    /// Gives an instance its place before it is applied: a child of the layer whose body is being evaluated. Without this, the first application does.
-    /// </summary>
-    /// <param name="layer">The instance.</param>
-    /// <param name="segment">Its part of the path; null for kind and index.</param>
-    /// <exception cref="GraphException">Another instance has the same path.</exception>
-    public void Place(Layer layer, string? segment = null)
-    {
-        var parent = frames.Peek().Instance;
-        segment ??= layer.Name;
-        if (segment is null)
-        {
-            var index = parent.Kinds.GetValueOrDefault(layer.Kind);
-            parent.Kinds[layer.Kind] = index + 1;
-            segment = $"{layer.Kind}_{index}";
-        }
-
-        if (!parent.Segments.Add(segment))
-            throw new GraphException($"two instances are named {parent.Child(segment)}; give one another name");
-        instances[layer] = new Instance(parent.Child(segment));
-    }
-
     /// <summary>Gives an instance its place by its whole path, whatever body is being evaluated.</summary>
     /// <exception cref="GraphException">Another instance has the same path.</exception>
     public void PlaceAt(Layer layer, string path)
@@ -204,12 +182,6 @@ public sealed class ModelBuilder
 
     /// <summary>Makes a layer another view of an instance that has its place: they share parameters.</summary>
     public void PlaceLike(Layer layer, Layer instance) => instances[layer] = instances[instance];
-
-    /// <summary>Whether an instance has its place.</summary>
-    public bool IsPlaced(Layer layer) => instances.ContainsKey(layer);
-
-    /// <summary>The path of an instance that has its place.</summary>
-    public string PathOf(Layer layer) => instances[layer].Path;
 
     /// <summary>The parameters so far, in order.</summary>
     public IReadOnlyList<Parameter> Parameters => parameters;
@@ -226,9 +198,8 @@ public sealed class ModelBuilder
 
     public ImmutableArray<Expr> Apply(Layer layer, ImmutableArray<Expr> arguments)
     {
-        if (!IsPlaced(layer))
-            Place(layer);
-        var instance = instances[layer];
+        if (!instances.TryGetValue(layer, out var instance))
+            instances[layer] = instance = Place(layer);
         Note(arguments);
         var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location);
         scopes.Add(scope);
@@ -343,6 +314,24 @@ public sealed class ModelBuilder
     {
         if (!value.Shape.IsScalar)
             throw new ShapeException($"a {what} must be a scalar, and this has the shape {value.Shape}; take its mean or sum", value.Shape);
+    }
+
+    /// <summary>An instance that has no place yet becomes a child of the layer whose body is being evaluated.</summary>
+    /// <exception cref="GraphException">Another instance has the same path.</exception>
+    private Instance Place(Layer layer)
+    {
+        var parent = frames.Peek().Instance;
+        var segment = layer.Name;
+        if (segment is null)
+        {
+            var index = parent.Kinds.GetValueOrDefault(layer.Kind);
+            parent.Kinds[layer.Kind] = index + 1;
+            segment = $"{layer.Kind}_{index}";
+        }
+
+        return parent.Segments.Add(segment)
+            ? new Instance(parent.Child(segment))
+            : throw new GraphException($"two instances are named {parent.Child(segment)}; give one another name");
     }
 
     /// <summary>What was built outside of a layer belongs to where it was built.</summary>

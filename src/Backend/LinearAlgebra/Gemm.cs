@@ -3,8 +3,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-[assembly: InternalsVisibleTo("Dnn.Backend.Tests")]
-
 namespace Dnn.Backend;
 
 /// <summary>The instruction sets that <see cref="Gemm"/> has kernels for.</summary>
