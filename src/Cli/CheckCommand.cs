@@ -10,11 +10,13 @@ namespace Dnn.Cli;
 internal sealed class CheckCommand : CliCommand
 {
     private readonly Argument<string[]> files = Common.Files();
+    private readonly Option<bool> sarif = new("--sarif") { Description = "Writes one SARIF 2.1.0 log, for code scanners and editors." };
 
     public CheckCommand()
-        : base("check", "Checks files without running them: syntax, names, shapes, data.", "dnn check examples/digits.dnn", "dnn check --json models/*.dnn")
+        : base("check", "Checks files without running them: syntax, names, shapes, data.", "dnn check examples/digits.dnn", "dnn check --sarif models/*.dnn")
     {
         Arguments.Add(files);
+        Options.Add(sarif);
         AddCommon();
     }
 
@@ -24,6 +26,9 @@ internal sealed class CheckCommand : CliCommand
         var formatter = new DiagnosticFormatter(invocation.Terminal.ErrorColors);
         var failed = 0;
         var paths = invocation.Get(files)!;
+        if (invocation.Get(sarif) && invocation.Json)
+            throw new UsageException("--json and --sarif are two forms of the same: give one of them");
+        var logged = new List<(string, ImmutableArray<Diagnostic>)>();
         foreach (var path in paths)
         {
             var (_, diagnostics) = ModelFile.Compile(path, options with { DataReader = new DataReader(ModelFile.Folder(path)) });
@@ -35,6 +40,12 @@ internal sealed class CheckCommand : CliCommand
                 continue;
             }
 
+            if (invocation.Get(sarif))
+            {
+                logged.Add((path, diagnostics));
+                continue;
+            }
+
             var shown = diagnostics.Where(d => d.IsError || !invocation.Quiet).ToArray();
             if (shown.Length > 0)
                 invocation.Terminal.Error.WriteLine(formatter.Format(shown));
@@ -42,6 +53,8 @@ internal sealed class CheckCommand : CliCommand
                 invocation.Output.WriteLine($"{path}: {(errors == 0 ? "fine" : Count(errors, "error"))}{(others == 0 ? "" : $", {Count(others, "warning")}")}");
         }
 
+        if (invocation.Get(sarif))
+            invocation.Output.WriteLine(SarifText.Log(logged));
         return failed > 0 ? 1 : 0;
     }
 

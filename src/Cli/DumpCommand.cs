@@ -30,10 +30,11 @@ internal sealed class DumpCommand : CliCommand
     public override int Execute(Invocation invocation)
     {
         var path = invocation.Get(file)!;
+        var tree = invocation.Get(stage) is "tokens" or "syntax" ? ModelFile.Parse(path, invocation) : null;
         var text = invocation.Get(stage) switch
         {
-            "tokens" => SyntaxPrinter.Tokens(ModelFile.Parse(path, invocation)),
-            "syntax" => SyntaxPrinter.Print(ModelFile.Parse(path, invocation).Root),
+            "tokens" => SyntaxPrinter.Tokens(tree!),
+            "syntax" => SyntaxPrinter.Print(tree!.Root),
             "bound" => ModelFile.Bound(path, invocation),
             var later => Later(ModelFile.Load(path, invocation), later!),
         };
@@ -44,7 +45,8 @@ internal sealed class DumpCommand : CliCommand
                 json.WriteString("text", text);
             }) + "\n"
             : text);
-        return 0;
+        // A file with errors has tokens and a tree as well, but is not fine.
+        return tree?.Diagnostics.Any(d => d.IsError) == true ? 1 : 0;
     }
 
     private static string Later(ModelFile file, string stage)

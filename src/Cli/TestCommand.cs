@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Dnn.Dsl;
+using Dnn.Graph;
 
 namespace Dnn.Cli;
 
@@ -30,7 +31,7 @@ internal sealed class TestCommand : CliCommand
                 continue;
             }
 
-            foreach (var test in TestRunner.Run(result))
+            foreach (var test in TestRunner.Run(result, Gradients))
             {
                 outcomes.Add((path, test.Title, test.Passed ? null : string.Join("; ", test.Diagnostics.Select(d => d.Message))));
                 if (!test.Passed)
@@ -47,6 +48,9 @@ internal sealed class TestCommand : CliCommand
             invocation.Output.WriteLine($"{outcomes.Count - failed} passed, {failed + broken} failed");
         return failed + broken > 0 ? 1 : 0;
     }
+
+    private static IReadOnlyList<string> Gradients(Model model, int order) =>
+        [.. ModelGradients.Check(model, order).Findings.Select(f => $"{f}{ModelGradients.Place(model, f)}")];
 
     private static string Json(List<(string File, string Title, string? Reason)> outcomes, int failed) => JsonText.Object(json =>
     {

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Dnn.Dsl;
 
 /// <summary>Names in data and train blocks.</summary>
@@ -42,25 +44,31 @@ internal sealed partial class Binder
 
     private void Train(TrainSyntax train)
     {
-        var name = (NameSyntax)train.Model.Callee;
+        ModelCall((NameSyntax)train.Model.Callee, train.Model.Arguments);
+        if (file.GetValueOrDefault(train.Data.Text) is not { Kind: SymbolKind.Data } && !perhapsDeclared.Contains(train.Data.Text))
+            Report(DiagnosticCodes.UnknownName.At(train.Data.Span, $"there is no data `{train.Data.Text}`").WithSuggestion(train.Data.Text, train.Data.Span, binding.Data.Select(d => d.Name.Text)));
+        var seen = new Dictionary<string, TextSpan>();
+        foreach (var option in train.Options)
+            TrainOption(option, seen);
+    }
+
+    /// <summary>A model of the file with arguments for its hyperparameters.</summary>
+    private void ModelCall(NameSyntax name, ImmutableArray<ArgumentSyntax> arguments)
+    {
         if (file.GetValueOrDefault(name.Name.Text) is { Kind: SymbolKind.Model } model)
         {
             binding.Uses[name] = model;
             var hypers = ((ModelSyntax)model.Declaration!).Hypers?.Parameters ?? [];
             Slot[] slots = [.. hypers.Select(p => new Slot(p.Name.Text, p.Default is null))];
-            ArgumentMatcher.Match($"`{model.Name}`", $"{model.Name}({string.Join(", ", hypers.Select(p => p.Span.Text))})", slots, train.Model.Arguments, 0, name.Span, Report, model.Span);
+            ArgumentMatcher.Match($"`{model.Name}`", $"{model.Name}({string.Join(", ", hypers.Select(p => p.Span.Text))})", slots, arguments, 0, name.Span, Report, model.Span);
         }
         else if (!perhapsDeclared.Contains(name.Name.Text))
         {
             Report(DiagnosticCodes.UnknownName.At(name.Span, $"there is no model `{name.Name.Text}`").WithSuggestion(name.Name.Text, name.Span, binding.Models.Select(m => m.Name.Text)));
         }
 
-        Values(train.Model);
-        if (file.GetValueOrDefault(train.Data.Text) is not { Kind: SymbolKind.Data } && !perhapsDeclared.Contains(train.Data.Text))
-            Report(DiagnosticCodes.UnknownName.At(train.Data.Span, $"there is no data `{train.Data.Text}`").WithSuggestion(train.Data.Text, train.Data.Span, binding.Data.Select(d => d.Name.Text)));
-        var seen = new Dictionary<string, TextSpan>();
-        foreach (var option in train.Options)
-            TrainOption(option, seen);
+        foreach (var argument in arguments)
+            Expression(argument.Value);
     }
 
     private void TrainOption(TrainOptionSyntax option, Dictionary<string, TextSpan> seen)

@@ -63,7 +63,7 @@ internal sealed partial class Binder
                 .Select(t => tree.Source.Text.Substring(t.Start, t.Length)).ToFrozenSet();
         var binder = new Binder(new Binding(), perhaps);
         binder.File(tree.Root);
-        return (binder.binding, [.. binder.diagnostics.OrderBy(d => d.Span.Start)]);
+        return (binder.binding, [.. binder.Unexpected().OrderBy(d => d.Span.Start)]);
     }
 
     /// <summary>Binds an expression that does not stand in the file, such as the value of <c>--set</c>, with the names of the top level.</summary>
@@ -319,7 +319,7 @@ internal sealed partial class Binder
         LetSyntax => true,
         RequireSyntax => true,
         ReturnSyntax => body is Body.Layer or Body.Lambda,
-        AssertSyntax => body == Body.Test,
+        AssertSyntax or AssertCallSyntax or AssertErrorSyntax => body == Body.Test,
         ParamSyntax or BufferSyntax or UpdateSyntax => body is Body.Layer or Body.Model,
         InputSyntax or TargetSyntax or OutputSyntax or LossSyntax or MetricSyntax => body == Body.Model,
         _ => false,
@@ -328,7 +328,7 @@ internal sealed partial class Binder
     private static string Where(StatementSyntax statement) => statement switch
     {
         ReturnSyntax => "a model says what it gives by `output name = expr`",
-        AssertSyntax => "`assert` stands in a `test`; while a model is put together, `require` checks",
+        AssertSyntax or AssertCallSyntax or AssertErrorSyntax => "`assert` stands in a `test`; while a model is put together, `require` checks",
         ParamSyntax or BufferSyntax or UpdateSyntax => "parameters and buffers belong to a layer or model",
         _ => "it stands in a `model`",
     };
@@ -345,7 +345,7 @@ internal sealed partial class Binder
     {
         var text = statement.Span.Source.Text;
         var end = statement.Span.Start;
-        while (end < statement.Span.End && char.IsAsciiLetter(text[end]))
+        while (end < statement.Span.End && (char.IsAsciiLetter(text[end]) || text[end] == '_'))
             end++;
         return statement.Span.Source.Span(statement.Span.Start, end);
     }
@@ -390,6 +390,12 @@ internal sealed partial class Binder
             case AssertSyntax assert:
                 Expression(assert.Condition);
                 Expression(assert.Message);
+                break;
+            case AssertCallSyntax check:
+                AssertCall(check);
+                break;
+            case AssertErrorSyntax error:
+                AssertError(error);
                 break;
             case ReturnSyntax @return:
                 Expression(@return.Value);

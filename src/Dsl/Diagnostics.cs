@@ -59,5 +59,8 @@ public sealed record Diagnostic(DiagnosticDescriptor Descriptor, TextSpan Span, 
 /// </summary>
 public sealed record DiagnosticDescriptor(string Code, Severity Severity, string Title, string Explanation, string Bad, string Good)
 {
+    /// <summary>Whether it is about letters and syntax: then the file has no names and values to look at.</summary>
+    public bool IsSyntax => string.CompareOrdinal(Code, "DNN0100") < 0;
+
     public Diagnostic At(TextSpan span, string message) => new(this, span, message);
 }

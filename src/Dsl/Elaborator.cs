@@ -25,7 +25,7 @@ internal sealed partial class Elaborator
 
     private readonly Binding binding;
     private readonly Overrides overrides;
-    private readonly Action<Diagnostic> report;
+    private Action<Diagnostic> report;
     private readonly ModelBuilder builder;
     private readonly Context fileContext;
     private readonly Dictionary<Symbol, Value?> fileValues = [];

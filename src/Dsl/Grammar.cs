@@ -389,6 +389,20 @@ internal static class Grammar
         from span in From(keyword)
         select make(span, name, value);
 
+    /// <summary><c>word(args)</c>.</summary>
+    private static Parser<StatementSyntax> AssertCall(string word) =>
+        from keyword in Word(word)
+        from arguments in Arguments
+        from span in From(keyword)
+        select new AssertCallSyntax(span, new CallSyntax(span, new NameSyntax(Name(keyword)), arguments));
+
+    private static readonly Parser<StatementSyntax> _assertError =
+        from keyword in Word("assert_error")
+        from code in AnyString
+        from body in Block
+        from span in From(keyword)
+        select new AssertErrorSyntax(span, code, body);
+
     private static readonly FrozenDictionary<string, Parser<StatementSyntax>> _declarations = new Dictionary<string, Parser<StatementSyntax>>
     {
         ["import"] = _import,
@@ -407,6 +421,9 @@ internal static class Grammar
         ["update"] = Named("update", (span, name, value) => new UpdateSyntax(span, name, value)),
         ["require"] = Claim("require", (span, condition, message) => new RequireSyntax(span, condition, message)),
         ["assert"] = Claim("assert", (span, condition, message) => new AssertSyntax(span, condition, message)),
+        ["assert_shape"] = AssertCall("assert_shape"),
+        ["assert_error"] = _assertError,
+        ["assert_gradients"] = AssertCall("assert_gradients"),
         ["input"] = Fed("input", (span, name, type) => new InputSyntax(span, name, type)),
         ["target"] = Fed("target", (span, name, type) => new TargetSyntax(span, name, type)),
         ["output"] = Named("output", (span, name, value) => new OutputSyntax(span, name, value)),
@@ -437,7 +454,7 @@ internal static class Grammar
     public static bool StartsDeclaration(TokenInput i) =>
         _declarations.ContainsKey(WordAt(i)) && i.Next().Kind is TokenKind.Name or TokenKind.String;
 
-    private static string WordAt(TokenInput i) => i.Is(TokenKind.Name) && i.Token.Length <= 8 ? i.Span.Text : "";
+    private static string WordAt(TokenInput i) => i.Is(TokenKind.Name) && i.Token.Length <= 16 ? i.Span.Text : "";
 
     /// <summary>Says what is wrong with a line that starts with no keyword.</summary>
     private static IResult<StatementSyntax> NoKeyword(TokenInput i, bool inBlock)

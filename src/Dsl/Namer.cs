@@ -104,6 +104,14 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
                 case AssertSyntax assert:
                     Visit(assert.Condition, body, null);
                     break;
+                case AssertCallSyntax check:
+                    foreach (var argument in check.Call.Arguments)
+                        Visit(argument.Value, body, null);
+                    break;
+                case AssertErrorSyntax error:
+                    binding.Segments[error] = Take(body, body.Next("error"), error.Span);
+                    Statements(error.Body, new Body());
+                    break;
                 case ReturnSyntax @return:
                     Visit(@return.Value, body, null);
                     break;

@@ -95,6 +95,9 @@ internal sealed class Binding
     /// <summary>The part of the path that an expression gives to what it constructs.</summary>
     public Dictionary<SyntaxNode, string> Segments { get; } = [];
 
+    /// <summary>What is wrong in the block of an <c>assert_error</c>, as far as names tell.</summary>
+    public Dictionary<AssertErrorSyntax, List<Diagnostic>> Expected { get; } = [];
+
     /// <summary>The names of the top level.</summary>
     public Dictionary<string, Symbol> File { get; } = new(StringComparer.Ordinal);
 

@@ -269,6 +269,23 @@ public sealed class AssertSyntax(TextSpan span, ExprSyntax condition, ExprSyntax
     public ExprSyntax? Message { get; } = message;
 }
 
+/// <summary><c>assert_shape(x, [2, 3])</c> and <c>assert_gradients(Model)</c>: the word is the callee.</summary>
+public sealed class AssertCallSyntax(TextSpan span, CallSyntax call) : StatementSyntax(span)
+{
+    public CallSyntax Call { get; } = call;
+
+    /// <summary>The word at the start.</summary>
+    public string Word => ((NameSyntax)Call.Callee).Name.Text;
+}
+
+/// <summary><c>assert_error "DNN0301" { … }</c>: the statements raise this code, and no other.</summary>
+public sealed class AssertErrorSyntax(TextSpan span, StringSyntax code, BlockSyntax body) : StatementSyntax(span)
+{
+    public StringSyntax Code { get; } = code;
+
+    public BlockSyntax Body { get; } = body;
+}
+
 public sealed class ReturnSyntax(TextSpan span, ExprSyntax value) : StatementSyntax(span)
 {
     public ExprSyntax Value { get; } = value;

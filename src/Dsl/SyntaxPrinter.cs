@@ -86,6 +86,8 @@ public static class SyntaxPrinter
                 case UpdateSyntax n: Form("update", n.Name, n.Value); break;
                 case RequireSyntax n: Form("require", n.Condition, n.Message); break;
                 case AssertSyntax n: Form("assert", n.Condition, n.Message); break;
+                case AssertCallSyntax n: Form("assert", n.Call); break;
+                case AssertErrorSyntax n: Form("assert_error", n.Code, n.Body); break;
                 case ReturnSyntax n: Form("return", n.Value); break;
                 case InputSyntax n: Form("input", n.Name, n.Type); break;
                 case TargetSyntax n: Form("target", n.Name, n.Type); break;

@@ -77,6 +77,8 @@ internal static class SyntaxWalk
             case UpdateSyntax n: Each(n.Value); break;
             case RequireSyntax n: Each(n.Condition, n.Message); break;
             case AssertSyntax n: Each(n.Condition, n.Message); break;
+            case AssertCallSyntax n: Each(n.Call); break;
+            case AssertErrorSyntax n: Each(n.Code, n.Body); break;
             case ReturnSyntax n: Each(n.Value); break;
             case InputSyntax n: Each(n.Type); break;
             case TargetSyntax n: Each(n.Type); break;

@@ -18,14 +18,16 @@ public static class TestRunner
     private const int Shown = 8;
 
     /// <summary>Runs every test of a file that compiled without errors.</summary>
-    public static ImmutableArray<TestResult> Run(CompileResult file) =>
-        file.HasErrors ? [] : [.. file.Binding.Tests.Select(t => Run(file.Binding, new Overrides(file.Binding, file.Options.Overrides), t))];
+    /// <param name="file">The file.</param>
+    /// <param name="gradients">For <c>assert_gradients</c>: what is wrong with the derivatives of a model, to the order 1 or 2; empty if nothing is.</param>
+    public static ImmutableArray<TestResult> Run(CompileResult file, Func<Model, int, IReadOnlyList<string>>? gradients = null) =>
+        file.HasErrors ? [] : [.. file.Binding.Tests.Select(t => Run(file.Binding, new Overrides(file.Binding, file.Options.Overrides), t, gradients))];
 
-    private static TestResult Run(Binding binding, Overrides overrides, TestSyntax test)
+    private static TestResult Run(Binding binding, Overrides overrides, TestSyntax test, Func<Model, int, IReadOnlyList<string>>? gradients)
     {
         var diagnostics = new List<Diagnostic>();
         var elaborator = new Elaborator(binding, overrides, diagnostics.Add, test.Title.Value);
-        elaborator.Test(test, (assert, condition, c) => Assert(elaborator, assert, condition, c));
+        elaborator.Test(test, new TestChecks((assert, condition, c) => Assert(elaborator, assert, condition, c), gradients));
         return new TestResult(test.Title.Value, test.Title.Span, [.. diagnostics]);
     }
 

@@ -165,7 +165,7 @@ public static class Keywords
     public static readonly ImmutableArray<string> Declarations = ["import", "hyper", "layer", "model", "data", "train", "test"];
 
     public static readonly ImmutableArray<string> Statements =
-        ["param", "buffer", "update", "require", "assert", "input", "target", "output", "metric", "loss"];
+        ["param", "buffer", "update", "require", "assert", "assert_shape", "assert_error", "assert_gradients", "input", "target", "output", "metric", "loss"];
 
     internal static bool IsAny(ReadOnlySpan<char> word)
     {

@@ -184,6 +184,17 @@ public class CommandTests : Workspace
         Assert.Equal(stage, Fine("dump", file, "--stage", stage, "--json").Json.GetProperty("stage").GetString());
     }
 
+    [Theory]
+    [InlineData("tokens", "Name")]
+    [InlineData("syntax", "(model Small")]
+    public void Dump_of_a_broken_file_shows_what_there_is_and_fails(string stage, string contains)
+    {
+        var outcome = Dnn("dump", WriteSmall("broken.dnn", ("sigmoid(0.0), 0.5", "sigmoid(0.0, 0.5")), "--stage", stage);
+        Assert.Equal(1, outcome.Code);
+        Assert.Contains(contains, outcome.Output);
+        Assert.Contains("error[DNN", outcome.Error);
+    }
+
     [Fact]
     public void Gradcheck_passes_at_both_orders()
     {

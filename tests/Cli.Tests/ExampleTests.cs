@@ -16,7 +16,7 @@ public class ExampleTests
     public void An_example_checks_without_a_word_and_has_a_bar_below(string file)
     {
         Assert.Empty(Compile(file).Diagnostics);
-        Assert.Contains(file, new[] { "diabetes.dnn", "digits.dnn", "digits_conv.dnn", "iris.dnn", "two_moons.dnn" });
+        Assert.Contains(file, new[] { "diabetes.dnn", "digits.dnn", "digits_conv.dnn", "iris.dnn", "two_moons.dnn", "worked.dnn" });
     }
 
     [Theory]
@@ -27,6 +27,14 @@ public class ExampleTests
         var result = Compile(Path.Combine("bench", file));
         Assert.Empty(result.Diagnostics);
         Assert.Equal(parameters, result.Model!.ParameterCount);
+    }
+
+    [Fact]
+    public void The_worked_examples_hold()
+    {
+        using StringWriter output = new(), error = new();
+        Assert.True(Cli.Run(["test", RepoRoot.Combine("examples", "worked.dnn")], output, error) == 0, $"{output}{error}");
+        Assert.EndsWith("7 passed, 0 failed\n", output.ToString());
     }
 
     [Fact]

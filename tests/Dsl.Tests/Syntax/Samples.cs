@@ -94,6 +94,13 @@ public static class Samples
           rename new = old
         }
 
+        test "all" {
+          assert close(z, [1, 2]), "close"
+          assert_shape(x, [2, 3])
+          assert_error "DNN0301" { let y = x + [1, 2, 3] }
+          assert_gradients(M(width = 2), order = 2)
+        }
+
         train gan = M() on moons {
           optimizer adam(lr = 1e-4, betas = (0, 0.9)) on D minimize critic_loss
           optimizer adam(lr = 1e-4, betas = (0, 0.9)) on G minimize generator_loss every 5 steps
