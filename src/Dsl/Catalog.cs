@@ -42,8 +42,8 @@ public static partial class Catalog
     private static CatalogEntry Row(CatalogKind kind, string name, string signature, string equation, string shapes, string use, Func<Args, object?> make) =>
         new(kind, name, signature, equation, shapes, use, make);
 
-    private static CatalogEntry Layer(string name, string signature, string equation, string shapes, string use, Func<Args, Layer> make) =>
-        Row(CatalogKind.Layer, name, signature, equation, shapes, use, make);
+    private static CatalogEntry Layer(string name, string signature, string equation, string shapes, string use, Func<Args, Layer> make, string inputs = "x") =>
+        new(CatalogKind.Layer, name, signature, equation, shapes, use, make, inputs);
 
     private static CatalogEntry Function(string name, string signature, string equation, string shapes, string use, Func<Args, Expr> make) =>
         Row(CatalogKind.Function, name, signature, equation, shapes, use, make);

@@ -29,6 +29,9 @@ public enum ParameterKind
     /// <summary>A tensor of whole numbers.</summary>
     Integers,
 
+    /// <summary>A tensor of truth values.</summary>
+    Mask,
+
     /// <summary>A list of tensors.</summary>
     Tensors,
     Any,
@@ -84,7 +87,7 @@ public sealed record CatalogParameter(string Name, ParameterKind Kind, Immutable
 {
     public bool IsRequired => Default is null && !IsVariadic;
 
-    internal bool IsTensor => Kind is ParameterKind.Tensor or ParameterKind.Integers or ParameterKind.Tensors;
+    internal bool IsTensor => Kind is ParameterKind.Tensor or ParameterKind.Integers or ParameterKind.Mask or ParameterKind.Tensors;
 
     /// <summary>Words that may stand bare in an argument.</summary>
     internal bool TakesWord(string word) => Words.Contains(word) || (Kind == ParameterKind.DType && Catalog.ElementTypes.ContainsKey(word));
@@ -96,7 +99,7 @@ public sealed record CatalogParameter(string Name, ParameterKind Kind, Immutable
 /// </summary>
 public sealed class CatalogEntry
 {
-    internal CatalogEntry(CatalogKind kind, string name, string signature, string equation, string shapes, string use, Func<Args, object?> make)
+    internal CatalogEntry(CatalogKind kind, string name, string signature, string equation, string shapes, string use, Func<Args, object?> make, string inputs = "x")
     {
         Kind = kind;
         Name = name;
@@ -106,6 +109,8 @@ public sealed class CatalogEntry
         Use = use;
         Make = make;
         Parameters = ParseSignature(signature);
+        Inputs = inputs;
+        InputParameters = ParseSignature(inputs);
     }
 
     public CatalogKind Kind { get; }
@@ -116,6 +121,14 @@ public sealed class CatalogEntry
     public string Signature { get; }
 
     public ImmutableArray<CatalogParameter> Parameters { get; }
+
+    /// <summary>
+    /// The tensors that an instance is applied to, as text: <c>x, mask: mask = none</c>. Those that the layer lists among its options are handed over
+    /// by name, the others by position.
+    /// </summary>
+    public string Inputs { get; }
+
+    public ImmutableArray<CatalogParameter> InputParameters { get; }
 
     /// <summary>The exact equation.</summary>
     public string Equation { get; }
@@ -139,7 +152,7 @@ public sealed class CatalogEntry
     public string Explain()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Name}({Signature})\n{Kind.ToString().ToLowerInvariant()}\n\n  {Equation}\n");
+        text.Append(CultureInfo.InvariantCulture, $"{this}\n{Kind.ToString().ToLowerInvariant()}\n\n  {Equation}\n");
         if (Shapes.Length > 0)
             text.Append(CultureInfo.InvariantCulture, $"\nShapes: {Shapes}\n");
         if (Use.Length > 0)
@@ -147,7 +160,7 @@ public sealed class CatalogEntry
         return text.ToString();
     }
 
-    public override string ToString() => $"{Name}({Signature})";
+    public override string ToString() => Kind == CatalogKind.Layer && Inputs != "x" ? $"{Name}({Signature})({Inputs})" : $"{Name}({Signature})";
 
     internal static ImmutableArray<CatalogParameter> ParseSignature(string signature)
     {

@@ -197,6 +197,9 @@ internal sealed partial class Elaborator
             case ParameterKind.Integers:
                 var integers = Tensor(value, at, DType.I64);
                 return integers.DType == DType.I64 ? integers : throw Error(DiagnosticCodes.ElementType, at.Span, $"`{parameter.Name}` takes whole numbers, and this is {integers.Type}").Note("declare it as int[...], or convert it: cast(x, int)");
+            case ParameterKind.Mask:
+                var mask = Tensor(value, at);
+                return mask.DType == DType.Bool ? mask : throw Error(DiagnosticCodes.ElementType, at.Span, $"`{parameter.Name}` takes truth values, and this is {mask.Type}").Note("declare it as bool[...], or compare: x > 0");
             case ParameterKind.Tensors when value is ListValue or TupleValue:
                 return ItemsOf(value).Select(i => Tensor(i, at)).ToImmutableArray();
             case ParameterKind.Any:
@@ -264,6 +267,7 @@ internal sealed partial class Elaborator
     private static string Name(CatalogParameter parameter) => parameter.Kind switch
     {
         ParameterKind.Tensor => "a tensor",
+        ParameterKind.Mask => "truth values",
         ParameterKind.Tensors => "a list of tensors",
         ParameterKind.Int => "a whole number",
         ParameterKind.Float => "a static number",

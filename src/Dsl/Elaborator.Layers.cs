@@ -12,7 +12,7 @@ internal sealed partial class Elaborator
     private Place PlaceOf(SyntaxNode node, Context c) => binding.Segments.TryGetValue(node, out var segment) ? c.Place.Child(segment) : c.Place;
 
     /// <summary>An instance for an expression: the same one at the same place of the same enclosing instance.</summary>
-    private InstanceValue Construct(SyntaxNode node, Place place, Context c, LayerSyntax? declaration, Func<Frame, Layer> make)
+    private InstanceValue Construct(SyntaxNode node, Place place, Context c, LayerSyntax? declaration, CatalogEntry? entry, Func<Frame, Layer> make)
     {
         var path = c.PathOf(place);
         Spend(1, node.Span);
@@ -34,14 +34,14 @@ internal sealed partial class Elaborator
         }
 
         c.Frame.Constructed[key] = (layer, frame);
-        return instances[path] = new InstanceValue(layer, path, node.Span, declaration);
+        return instances[path] = new InstanceValue(layer, path, node.Span, declaration, entry);
     }
 
     private InstanceValue ConstructCatalog(CallSyntax call, CatalogEntry entry, Context c)
     {
         var place = PlaceOf(call, c);
         var args = Arguments(entry, call.Arguments, [], call, c, place);
-        return Construct(call, place, c, null, _ => (Layer)entry.Make(args)!);
+        return Construct(call, place, c, null, entry, _ => (Layer)entry.Make(args)!);
     }
 
     /// <summary>An instance of a layer of the file.</summary>
@@ -49,7 +49,7 @@ internal sealed partial class Elaborator
     private InstanceValue ConstructOwn(SyntaxNode node, LayerSyntax layer, ImmutableArray<ArgumentSyntax> arguments, Context c)
     {
         var place = PlaceOf(node, c);
-        return Construct(node, place, c, layer, frame =>
+        return Construct(node, place, c, layer, null, frame =>
         {
             var hypers = new Env(null);
             if (layer.Hypers is not null)
@@ -164,7 +164,7 @@ internal sealed partial class Elaborator
 
     private Value Apply(InstanceValue instance, ImmutableArray<Given> given, ExprSyntax at, Context c)
     {
-        var inputs = instance.Declaration is { } declaration ? Inputs(declaration, given, at, c) : Inputs(instance, given);
+        var (inputs, named) = instance.Declaration is { } declaration ? (Inputs(declaration, given, at, c), []) : Inputs(instance, given, at, c);
         if (depth == MaxDepth)
             throw Endless(at.Span);
         depth++;
@@ -173,14 +173,14 @@ internal sealed partial class Elaborator
         builder.Location = LocationOf(at);
         try
         {
-            var results = builder.Apply(instance.Layer, [.. inputs.Select(i => i.Value)]);
+            var results = builder.Apply(instance.Layer, [.. inputs.Select(i => i.Value)], [.. named.Select(n => n.Input)]);
             foreach (var result in results)
                 CheckSize(result, at);
             return results.Length == 1 ? new TensorValue(results[0]) : new TupleValue([.. results.Select(r => new TensorValue(r))]);
         }
         catch (GraphException e)
         {
-            throw Explain(e, at, inputs, instance: instance);
+            throw Explain(e, at, [.. inputs, .. named.Select(n => (n.Syntax, n.Input.Value))], instance: instance);
         }
         catch (DiagnosticException e) when (Passes(e, instance, at))
         {
@@ -213,11 +213,46 @@ internal sealed partial class Elaborator
 
     private const int MaxPath = 60;
 
-    private static ImmutableArray<(ExprSyntax Syntax, Expr Value)> Inputs(InstanceValue instance, ImmutableArray<Given> given)
+    /// <summary>The tensors of an application of a layer of the catalog: those that it takes by position, and those by name.</summary>
+    private (ImmutableArray<(ExprSyntax Syntax, Expr Value)> Inputs, ImmutableArray<(ExprSyntax Syntax, Named Input)> Named) Inputs(InstanceValue instance, ImmutableArray<Given> given, ExprSyntax at, Context c)
     {
-        if (given.FirstOrDefault(g => g.Name is not null) is { Name: { } name })
-            throw Error(DiagnosticCodes.UnknownArgument, name.Span, $"`{instance.Layer.Kind}` takes no input by name");
-        return [.. given.Select(g => (g.Syntax, Tensor(g.Value, g.Syntax)))];
+        var entry = instance.Entry!;
+        var slots = entry.InputParameters;
+        var inputs = ImmutableArray.CreateBuilder<(ExprSyntax, Expr)>();
+        var named = ImmutableArray.CreateBuilder<(ExprSyntax, Named)>();
+        var filled = new bool[slots.Length];
+        var next = 0;
+        foreach (var input in given)
+        {
+            var slot = input.Name is { } name ? slots.IndexOf(slots.FirstOrDefault(s => s.Name == name.Text)!) : next;
+            if (input.Name is { } unknown && slot < 0)
+            {
+                throw new DiagnosticException(DiagnosticCodes.UnknownArgument.At(unknown.Span, $"`{entry.Name}` takes no tensor `{unknown.Text}`")
+                    .WithSuggestion(unknown.Text, unknown.Span, slots.Select(s => s.Name)).WithNote($"it is applied to ({entry.Inputs})"));
+            }
+
+            if (slot == slots.Length)
+                throw Error(DiagnosticCodes.TooManyArguments, at.Span, $"`{entry.Name}` takes {slots.Length} tensor{(slots.Length == 1 ? "" : "s")}, and gets {given.Length}").Note($"it is applied to ({entry.Inputs})");
+            if (filled[slot] && !slots[slot].IsVariadic)
+                throw Error(DiagnosticCodes.DuplicateArgument, input.Name?.Span ?? input.Syntax.Span, $"`{slots[slot].Name}` is given twice");
+            filled[slot] = true;
+            if (input.Name is null && !slots[slot].IsVariadic)
+                next++;
+            var value = slots[slot].Kind == ParameterKind.Tensors && input.Value is TensorValue ? new ListValue([input.Value]) : input.Value;
+            ImmutableArray<Expr> values = Convert(value, slots[slot], input.Syntax, c) is var converted && converted is ImmutableArray<Expr> several ? several : [(Expr)converted!];
+            if (instance.Layer.Options.Contains(slots[slot].Name))
+                named.AddRange(values.Select(v => (input.Syntax, new Named(slots[slot].Name, v))));
+            else
+                inputs.AddRange(values.Select(v => (input.Syntax, v)));
+        }
+
+        for (var i = 0; i < slots.Length; i++)
+        {
+            if (!filled[i] && slots[i].IsRequired)
+                throw Error(DiagnosticCodes.MissingArgument, at.Span, $"`{entry.Name}` needs the tensor `{slots[i].Name}`").Note($"it is applied to ({entry.Inputs})");
+        }
+
+        return (inputs.ToImmutable(), named.ToImmutable());
     }
 
     /// <summary>The tensors of an application in the order of the declaration.</summary>

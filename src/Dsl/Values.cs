@@ -149,7 +149,7 @@ internal sealed class FunctionValue(CatalogEntry entry) : LayerValue
 }
 
 /// <summary>An instance: parameters of its own under a path.</summary>
-internal sealed class InstanceValue(Layer layer, string path, TextSpan span, LayerSyntax? declaration = null) : LayerValue
+internal sealed class InstanceValue(Layer layer, string path, TextSpan span, LayerSyntax? declaration = null, CatalogEntry? entry = null) : LayerValue
 {
     public Layer Layer { get; } = layer;
 
@@ -160,6 +160,9 @@ internal sealed class InstanceValue(Layer layer, string path, TextSpan span, Lay
 
     /// <summary>The layer of the file that it is an instance of; null for one of the catalog.</summary>
     public LayerSyntax? Declaration { get; } = declaration;
+
+    /// <summary>The row of the catalog; null for a layer of the file.</summary>
+    public CatalogEntry? Entry { get; } = entry;
 
     public override string Describe() => $"the layer `{Path}`";
 }

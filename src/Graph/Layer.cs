@@ -11,12 +11,14 @@ public sealed class Layer
     private readonly Func<LayerContext, ImmutableArray<Expr>, ImmutableArray<Expr>> body;
 
     /// <param name="kind">The kind, such as <c>dense</c>; with an index it names instances that have no name.</param>
-    /// <param name="body">What an application computes.</param>
+    /// <param name="body">What an application computes from the tensors given by position; it asks its context for those given by name.</param>
     /// <param name="name">The name of the instance in parameter paths.</param>
-    public Layer(string kind, Func<LayerContext, ImmutableArray<Expr>, ImmutableArray<Expr>> body, string? name = null)
+    /// <param name="options">The tensors that may be given by name, such as <c>mask</c>.</param>
+    public Layer(string kind, Func<LayerContext, ImmutableArray<Expr>, ImmutableArray<Expr>> body, string? name = null, params ImmutableArray<string> options)
     {
         Kind = kind;
         Name = name;
+        Options = options;
         this.body = body;
     }
 
@@ -30,8 +32,11 @@ public sealed class Layer
     /// <summary>The name of this instance, where it has one.</summary>
     public string? Name { get; }
 
+    /// <summary>The tensors that may be given by name.</summary>
+    public ImmutableArray<string> Options { get; }
+
     /// <summary>A new instance of the same layer under a name: <c>Dense(128).Named("fc1")</c> has the parameter <c>fc1.weight</c>.</summary>
-    public Layer Named(string name) => new(Kind, body, name);
+    public Layer Named(string name) => new(Kind, body, name, Options);
 
     /// <summary>The composition: this, then another.</summary>
     public Layer Then(Layer next) => Layers.Sequential(this, next);
@@ -40,8 +45,12 @@ public sealed class Layer
     /// <exception cref="GraphException">No model is being built, or the tensors do not fit.</exception>
     public Expr Apply(Expr x) => ApplyAll([x]) is [var y] ? y : throw new GraphException($"{Kind} gives several tensors; take them with ApplyAll");
 
-    public ImmutableArray<Expr> ApplyAll(ImmutableArray<Expr> inputs) =>
-        (ModelBuilder.Current ?? throw new GraphException($"{Kind}: a layer is applied inside Model.Build, which keeps its parameters")).Apply(this, inputs);
+    /// <summary>Applies the instance to several tensors, and to others by name: <c>attention.ApplyAll([q, kv], new Named("mask", m))</c>.</summary>
+    /// <param name="inputs">The tensors by position.</param>
+    /// <param name="named">Those by name, each one of <see cref="Options"/>; a name that takes several tensors stands before each.</param>
+    /// <exception cref="GraphException">No model is being built, the layer has no such name, or the tensors do not fit.</exception>
+    public ImmutableArray<Expr> ApplyAll(ImmutableArray<Expr> inputs, params ImmutableArray<Named> named) =>
+        (ModelBuilder.Current ?? throw new GraphException($"{Kind}: a layer is applied inside Model.Build, which keeps its parameters")).Apply(this, inputs, named);
 
     internal ImmutableArray<Expr> Run(LayerContext context, ImmutableArray<Expr> inputs) => body(context, inputs);
 }
@@ -52,13 +61,15 @@ public sealed class LayerContext
     private readonly ModelBuilder builder;
     private readonly ModelBuilder.Instance instance;
     private readonly int application;
+    private readonly ImmutableArray<Named> named;
     private int draws;
 
-    internal LayerContext(ModelBuilder builder, ModelBuilder.Instance instance, int application)
+    internal LayerContext(ModelBuilder builder, ModelBuilder.Instance instance, int application, ImmutableArray<Named> named)
     {
         this.builder = builder;
         this.instance = instance;
         this.application = application;
+        this.named = named;
     }
 
     /// <summary>The path of the instance.</summary>
@@ -74,6 +85,17 @@ public sealed class LayerContext
 
     /// <summary>The next value of a buffer, in training. Several updates apply in order; no gradient passes.</summary>
     public void Update(string name, Expr next) => builder.Update(instance, name, next);
+
+    /// <summary>The tensor that was given under a name, or null.</summary>
+    public Expr? Optional(string name) => Several(name) switch
+    {
+        [] => null,
+        [var only] => only,
+        var several => throw new GraphException($"`{name}` is one tensor, not {several.Length}"),
+    };
+
+    /// <summary>The tensors that were given under a name; none where it was not.</summary>
+    public ImmutableArray<Expr> Several(string name) => [.. named.Where(n => n.Name == name).Select(n => n.Value)];
 
     /// <summary>A key for random numbers that no other place, application or draw has.</summary>
     public Expr RandomKey() => RandomState.Key($"{instance.Path}#{application}#{draws++}");
@@ -196,18 +218,25 @@ public sealed class ModelBuilder
     public IEnumerable<Parameter> ParametersUnder(string path) =>
         parameters.Where(p => path.Length == 0 || p.Path == path || p.Path.StartsWith(path + ".", StringComparison.Ordinal) || p.Path.StartsWith(path + "[", StringComparison.Ordinal));
 
-    public ImmutableArray<Expr> Apply(Layer layer, ImmutableArray<Expr> arguments)
+    public ImmutableArray<Expr> Apply(Layer layer, ImmutableArray<Expr> arguments, params ImmutableArray<Named> named)
     {
+        foreach (var (name, _) in named)
+        {
+            if (!layer.Options.Contains(name))
+                throw new GraphException($"{layer.Kind} takes no tensor `{name}`{(layer.Options.IsEmpty ? "" : $", only {string.Join(", ", layer.Options)}")}");
+        }
+
         if (!instances.TryGetValue(layer, out var instance))
             instances[layer] = instance = Place(layer);
         Note(arguments);
-        var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location);
+        Note([.. named.Select(n => n.Value)]);
+        var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location) { Named = named };
         scopes.Add(scope);
         frames.Push((instance, scope));
         var location = Location;
         try
         {
-            var results = layer.Run(new LayerContext(this, instance, instance.Applications++), arguments);
+            var results = layer.Run(new LayerContext(this, instance, instance.Applications++, named), arguments);
             Close(scope, results, location);
             return results;
         }

@@ -50,6 +50,9 @@ public sealed class Scope(string path, string kind, Scope? parent, ImmutableArra
     /// <summary>What it was applied to.</summary>
     public ImmutableArray<Expr> Inputs { get; } = inputs;
 
+    /// <summary>What it was given by name.</summary>
+    public ImmutableArray<Named> Named { get; init; } = [];
+
     /// <summary>What came out.</summary>
     public ImmutableArray<Expr> Outputs { get; internal set; } = [];
 
