@@ -232,6 +232,18 @@ internal sealed class ConcreteGraph
                 }
 
                 break;
+            case DynamicSlice slice:
+                if (own[slice.Axis] > dims[arguments[0]][slice.Axis])
+                    throw Misfit(node, $"{own[slice.Axis]} elements are not within axis {slice.Axis} of {node.Args[0].Shape} = {Text(dims[arguments[0]])}");
+                break;
+            case DynamicUpdateSlice update:
+                for (var a = 0; a < own.Length; a++)
+                {
+                    if (a == update.Axis ? dims[arguments[1]][a] > own[a] : dims[arguments[1]][a] != own[a])
+                        throw Differ(node, 0, 1, a, a);
+                }
+
+                break;
             case ScatterAdd scatter:
                 for (var a = 0; a < dims[arguments[0]].Length; a++)
                 {
@@ -241,7 +253,7 @@ internal sealed class ConcreteGraph
                 }
 
                 break;
-            case Unary or Binary or Compare or Logic or Select:
+            case Unary or Binary or Compare or Logic or Select or LinearRecurrence:
                 for (var i = 1; i < arguments.Length; i++)
                 {
                     if (ReferenceEquals(dims[arguments[i]], dims[arguments[0]]))

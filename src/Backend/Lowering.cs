@@ -28,6 +28,10 @@ internal enum OpKind : byte
     Concat,
     Pad,
     RngFold,
+    DynamicSlice,
+    DynamicUpdateSlice,
+    Recurrence,
+    ArgSort,
 
     /// <summary>To be resolved before a plan is made.</summary>
     Phase,
@@ -72,6 +76,7 @@ internal static class Lowering
     {
         [typeof(StopGradient)] = OpKind.Identity,
         [typeof(Graph.Barrier)] = OpKind.Identity,
+        [typeof(CustomGradient)] = OpKind.Identity,
         [typeof(Phase)] = OpKind.Phase,
         [typeof(Literal)] = OpKind.Number,
         [typeof(DimensionSize)] = OpKind.Number,
@@ -96,6 +101,10 @@ internal static class Lowering
         [typeof(ScatterAdd)] = OpKind.ScatterAdd,
         [typeof(Concat)] = OpKind.Concat,
         [typeof(Pad)] = OpKind.Pad,
+        [typeof(DynamicSlice)] = OpKind.DynamicSlice,
+        [typeof(DynamicUpdateSlice)] = OpKind.DynamicUpdateSlice,
+        [typeof(LinearRecurrence)] = OpKind.Recurrence,
+        [typeof(ArgSort)] = OpKind.ArgSort,
     }.Concat(Codes.Keys.Select(type => KeyValuePair.Create(type, OpKind.Elementwise))).ToFrozenDictionary();
 
     /// <exception cref="GraphException">The planner does not know the operation.</exception>

@@ -61,7 +61,7 @@ internal sealed class Lowered
 }
 
 /// <summary>Lowers a program at concrete sizes: groups of nodes become instructions over values; views become strides.</summary>
-internal sealed class Planner
+internal sealed partial class Planner
 {
     private const int ShortestLine = 8;
     private const int LargestWindow = 64;
@@ -177,6 +177,18 @@ internal sealed class Planner
                 break;
             case OpKind.Pad:
                 EmitPad(id);
+                break;
+            case OpKind.DynamicSlice:
+                EmitDynamicSlice(id);
+                break;
+            case OpKind.DynamicUpdateSlice:
+                EmitDynamicUpdateSlice(id);
+                break;
+            case OpKind.Recurrence:
+                EmitRecurrence(id);
+                break;
+            case OpKind.ArgSort:
+                EmitArgSort(id);
                 break;
             case OpKind.RngFold:
                 var (key, data) = (At(Resolve(graph.Args(id)[0])), At(Resolve(graph.Args(id)[1])));

@@ -46,6 +46,7 @@ internal sealed class GraphDecoder
         d => d.Reduce(axes => new Sum(axes), false), d => d.Reduce(axes => new Sum(axes), false), d => d.IntegerSum(),
         d => d.Stretch(), d => d.Stretch(), d => d.Reshape(), d => d.Reshape(), d => d.Transpose(), d => d.Transpose(), d => d.Reverse(), d => d.Slice(), d => d.Slice(), d => d.Pad(), d => d.Pad(),
         d => d.Concat(), d => d.DotGeneral(), d => d.DotGeneral(), d => d.ConvGeneral(), d => d.ConvGeneral(), d => d.Gather(), d => d.Gather(), d => d.ScatterAdd(), d => d.ScatterAdd(),
+        d => d.DynamicSlice(), d => d.DynamicUpdateSlice(), d => d.DynamicUpdateSlice(), d => d.LinearRecurrence(), d => d.LinearRecurrence(), d => d.CumProd(), d => d.ArgSort(), d => d.CustomGradient(),
         d => d.NewShape(1) is var shape ? Expr.Iota(shape, d.Next(shape.Rank)) : null,
         d => Expr.Size(Palette[2 + d.Next(2)] * (1 + d.Next(2))),
         d => Expr.Make(new RngBits(d.NewShape(0)), Expr.Make(new RngFold(), d.Key(), d.Key())).Cast(DType.Float) * Math.ScaleB(1, -24),
@@ -537,6 +538,69 @@ internal sealed class GraphDecoder
         var index = Indices([.. sizes[..batch], sizes[axis]], (int)size.Evaluate(Sizes));
         return Expr.Make(new ScatterAdd(axis, batch, size), index, x);
     }
+
+    private Expr? DynamicSlice()
+    {
+        if (PickAny(1) is not { } x)
+            return null;
+        var axis = Next(x.Rank);
+        var size = Concrete(x)[axis];
+        var length = 1 + Next(size);
+        return x.DynamicSlice(Start(size - length), length, axis);
+    }
+
+    private Expr? DynamicUpdateSlice()
+    {
+        if (PickAny(1) is not { } x)
+            return null;
+        var axis = Next(x.Rank);
+        var sizes = Concrete(x);
+        var update = PickWhere(u => u.DType == x.DType && u.Rank == x.Rank && Concrete(u).Zip(sizes).Select((d, a) => a == axis ? d.First <= d.Second : d.First == d.Second).All(fits => fits))!;
+        return x.DynamicUpdateSlice(update, Start(sizes[axis] - Concrete(update)[axis]), axis);
+    }
+
+    /// <summary>A place up to a limit: one of the pool, or a literal.</summary>
+    private Expr Start(int limit)
+    {
+        var start = Next(2) == 0 ? PickWhere(s => s.DType == DType.I64 && s.Rank == 0 && Value(s).Integers![0] is var n && n >= 0 && n <= limit) : null;
+        return start ?? Expr.Scalar(Next(limit + 1), DType.I64);
+    }
+
+    private Expr? LinearRecurrence()
+    {
+        var x = Next(4) == 3 ? PickWhere(n => n.DType == DType.I64 && n.Rank > 0) : PickFloat(1);
+        if (x is null)
+            return null;
+        var factors = PickWhere(a => a.DType == x.DType && SameSizes(a, x))!;
+        return Sequences.Recurrence(Next(2) == 0 ? factors : Expr.Scalar(1, x.DType), x, Next(x.Rank), Next(2) == 1);
+    }
+
+    /// <summary>Some of the factors are 0.</summary>
+    private Expr? CumProd()
+    {
+        if (PickFloat(1) is not { } x)
+            return null;
+        var axis = Next(x.Rank);
+        var factors = Next(2) == 0 ? x : Expr.Where(Expr.Iota(x.Shape, axis).EqualTo(Next(2)), x - x.StopGradient(), x);
+        return Next(2) == 0 ? factors.CumProd(axis) : factors.Prod(axis);
+    }
+
+    /// <summary>Orders of whole numbers, ties among them, or of distinct floats.</summary>
+    private Expr? ArgSort()
+    {
+        if (Next(2) == 0)
+            return Pick(DType.I64) is { Rank: > 0 } n ? n.ArgSort(Next(n.Rank), Next(2) == 1) : null;
+        if (PickFloat(1) is not { } x)
+            return null;
+        var (axis, descending) = (Next(x.Rank), Next(2) == 1);
+        var (sorted, size) = (x.Sort(axis, descending), x.Shape[axis]);
+        return All(sorted.SliceAxis(axis, 0, size - 1) - sorted.SliceAxis(axis, 1, size), d => Math.Abs(d) > Margin) ? sorted : null;
+    }
+
+    /// <summary>A rule that says what is true, so that finite differences agree.</summary>
+    private Expr? CustomGradient() => PickFloat() is not { } x ? null : Next(2) == 0
+        ? Expr.CustomGradient([x], x.Tanh(), (_, y, dy) => [dy * (1 - (y * y))])
+        : PickWhere(y => y.DType == x.DType && SameSizes(x, y)) is var other ? Expr.CustomGradient([x, other!], x * other!.Sin(), (xs, _, dy) => [dy * xs[1].Sin(), dy * xs[0] * xs[1].Cos()]) : null;
 
     private Expr? Phase() => PickFloat() is { } x ? Expr.Phase(x, PickWhere(y => y.DType == x.DType && SameSizes(x, y))!) : null;
 

@@ -241,6 +241,7 @@ public static class ModelPrinter
                 Min => Bare(node, Expr.Min),
                 Compare compare => Bare(node, (x, y) => Comparison(compare, x, y)),
                 Select => [args[0], .. Bare(node, args[1], args[2], (x, y) => Expr.Where(args[0], x, y))],
+                CustomGradient => [args[0]],
                 Reshape when args[0].Op is Sum sum && args[0].Args[0].Sum([.. sum.Axes], keep: true) == node => [args[0].Args[0]],
                 _ => [.. args],
             };
@@ -271,6 +272,8 @@ public static class ModelPrinter
             {
                 case Literal { DType: DType.Float } literal when double.IsFinite(literal.Number):
                     return Number(literal);
+                case CustomGradient:
+                    return pieces[args[0]];
                 case Neg:
                     return new("-" + At(args[0], Level.Unary), Level.Unary);
                 case Logistic:

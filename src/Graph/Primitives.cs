@@ -114,6 +114,11 @@ public static class Primitives
         new("concat", -1, ["axis"], a => new Concat(a.Int("axis"))),
         new("gather", 2, ["axis", "batch"], a => new Gather(a.Int("axis"), a.Int("batch", 0))),
         new("scatter_add", 2, ["axis", "batch", "size"], a => new ScatterAdd(a.Int("axis"), a.Int("batch", 0), a.Sizes("size")[0])),
+        new("dynamic_slice", 2, ["axis", "length"], a => new DynamicSlice(a.Int("axis"), a.Sizes("length")[0])),
+        new("dynamic_update_slice", 3, ["axis"], a => new DynamicUpdateSlice(a.Int("axis"))),
+        new("linear_recurrence", 2, ["axis", "reverse"], a => new LinearRecurrence(a.Int("axis"), a.Int("reverse", 0) != 0)),
+        new("argsort", 1, ["descending"], a => new ArgSort(a.Int("descending", 0) != 0)),
+        new("custom_gradient", -1, [], _ => throw new GraphException("prim.custom_gradient: a rule is written in a layer, after its body: gradient (x, y, dy) { return dy }")),
         new("rng_bits", 1, ["shape"], a => new RngBits(a.Sizes("shape"))),
     ];
 
