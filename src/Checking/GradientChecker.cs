@@ -141,7 +141,8 @@ public sealed class GradientChecker
     /// <summary>Holds the cotangents that an operation sends to its arguments against the complex step of its value, argument by argument.</summary>
     private void CheckOperation(Expr node, Dictionary<Expr, RefValue<double>> values, RefContext sizes)
     {
-        if (!node.DType.IsFloat() || node.Op is StopGradient || !node.Args.Any(a => a.DType.IsFloat()))
+        // A rule of one's own need not be the derivative of its node; the whole graph tells whether it is that of the value.
+        if (!node.DType.IsFloat() || node.Op is StopGradient or CustomGradient || !node.Args.Any(a => a.DType.IsFloat()))
             return;
         if (!IsFinite(values[node]) || !node.Args.All(a => IsFinite(values[a])))
         {

@@ -612,6 +612,12 @@ internal sealed class GraphDecoder
         return Expr.Make(new Slice(new Shape(low), new Shape(limits), interior.Select(n => n + 1).ToValueList()), padded);
     }
 
+    private static Expr Sliced(Expr x, int axis)
+    {
+        var size = 2 * x.Shape[axis];
+        return Expr.Concat(axis, x, x).SliceAxis(axis, 1, size).SliceAxis(axis, 0, size - 1, 2);
+    }
+
     /// <summary>What people write, and rewrite rules look for.</summary>
     private Expr? Idiom()
     {
@@ -620,7 +626,7 @@ internal sealed class GraphDecoder
         var axis = Next(x.Rank);
         if (!All(x, v => Math.Abs(v) < 3))
             x = x.Tanh();
-        return Next(21) switch
+        return Next(22) switch
         {
             0 => x.Exp().Sum(axis).Log(),
             1 => (x.Exp() / x.Exp().Sum(axis, keep: true)).Log(),
@@ -641,6 +647,7 @@ internal sealed class GraphDecoder
             16 => Unpadded(x),
             17 => Expr.Where(x.GreaterThan(10).Not(), x, -x),
             18 => -(1 - x) * -x,
+            21 => Sliced(x, axis),
             19 => Expr.Make(new Reverse([axis]), Expr.Make(new Reverse(Enumerable.Range(0, x.Rank).ToValueList()), x)),
             20 when x.Rank >= 2 => Expr.Make(new DotGeneral([], [], [x.Rank - 1], [x.Rank - 2]), x.SwapAxes(-1, -2), x),
             _ => 2 * x / 4 * 3,

@@ -17,7 +17,7 @@ public static class Sequences
     /// <summary>h[t] = a[t] · h[t − 1] + b[t] along an axis, h[−1] = 0: moving averages, discounted sums, linear recurrent layers.</summary>
     /// <exception cref="ShapeException">a does not broadcast to b.</exception>
     public static Expr Recurrence(Expr a, Expr b, int axis = -1, bool reverse = false) =>
-        Expr.Make(new LinearRecurrence(b.Shape.Axis(axis), reverse), a.Cast(b.DType).BroadcastTo(b.Shape), b);
+        Expr.Make(new LinearRecurrence(b.Shape.Axis(axis), reverse), Fits(a.Shape, b.Shape) ? a.Cast(b.DType) : a.Cast(b.DType).BroadcastTo(b.Shape), b);
 
     /// <summary>Π x over the axes; of none, 1. The derivative is right where factors are 0, too.</summary>
     public static Expr Prod(this Expr x, Axes axes = default, bool keep = false)
@@ -60,6 +60,9 @@ public static class Sequences
     /// <exception cref="ShapeException">The start is no whole number, or u does not fit into x.</exception>
     public static Expr DynamicUpdateSlice(this Expr x, Expr update, Expr start, int axis = 0) =>
         Expr.Make(new DynamicUpdateSlice(x.Shape.Axis(axis)), x, update.Cast(x.DType), start.Cast(DType.I64));
+
+    /// <summary>Whether two shapes are one, for all that is known.</summary>
+    private static bool Fits(Shape a, Shape b) => a.Rank == b.Rank && Enumerable.Range(0, a.Rank).All(i => Dim.AreEqual(a[i], b[i]) != Answer.Refuted);
 
     /// <summary>Bool counts as float.</summary>
     private static Expr Number(Expr x) => x.DType == DType.Bool ? x.Cast(DType.Float) : x;
