@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Dnn.Graph;
 
 namespace Dnn.Backend;
@@ -81,6 +82,25 @@ internal sealed unsafe class Execution
             all[i].Run();
         GC.KeepAlive(this);
         return RunResult.Committed;
+    }
+
+    /// <summary>Runs a few times with a clock around every step: the least time of each, in milliseconds.</summary>
+    public double[] Profile(int runs)
+    {
+        var least = new double[steps.Length];
+        Array.Fill(least, double.PositiveInfinity);
+        for (var run = 0; run < runs; run++)
+        {
+            for (var i = 0; i < steps.Length; i++)
+            {
+                var start = Stopwatch.GetTimestamp();
+                steps[i].Run();
+                least[i] = Math.Min(least[i], Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            }
+        }
+
+        GC.KeepAlive(this);
+        return least;
     }
 
     /// <summary>

@@ -63,6 +63,12 @@ public sealed class Plan
     /// <summary>Floating-point operations of a run; an exponential counts as one.</summary>
     public long Flops => schedule.Code.Sum(i => i.Flops);
 
+    /// <summary>Bytes that the kernels of a run read and write, each operand counted whole.</summary>
+    public long BytesMoved => schedule.Code.Sum(BytesOf);
+
+    /// <summary>The number of values that have memory of their own or share it.</summary>
+    public int BufferCount => schedule.Code.SelectMany(i => i.Operands.ToArray()).Select(o => o.Value).Distinct().Count();
+
     internal IReadOnlyList<Instruction> Code => schedule.Code;
 
     internal IReadOnlyList<PlanValue> Values => lowered.Values;
@@ -123,6 +129,14 @@ public sealed class Plan
         if (GuardAt == Code.Count && lowered.Guards.Length > 0)
             AppendGuard(text, names, ref next);
         return text.ToString();
+    }
+
+    internal long BytesOf(Instruction instruction)
+    {
+        var bytes = 0L;
+        foreach (var operand in instruction.Operands)
+            bytes += Values[operand.Value].Bytes;
+        return bytes;
     }
 
     internal Place PlaceOf(int value) => new(Values[value].Region, Values[value].Index, Values[value].Offset);

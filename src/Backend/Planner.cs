@@ -549,7 +549,16 @@ internal sealed partial class Planner
 
         sums.Add(new ProductAxis(channels, x.Strides[^1], w.Strides[^2], 0));
         var groups = new ProductAxis(op.Groups, channels * x.Strides[^1], filters, filters);
-        Add(new ConvInstruction(id, graph.Type(id), ConvPlan.Make(rows, sums, groups, filters), At(x), At(w), new Operand(target.Value)));
+        var (type, plan, kernel) = (graph.Type(id), new ConvPlan(OverlappedPlan.Make(rows, sums, filters), groups), At(w));
+        var packed = plan.PackedCount(type);
+        if (packed > 0)
+        {
+            var panels = new Operand(NewValue(type, packed));
+            Add(new PackInstruction(type, plan, kernel, panels));
+            kernel = panels;
+        }
+
+        Add(new ConvInstruction(id, type, plan, packed > 0, At(x), kernel, new Operand(target.Value)));
     }
 
     /// <summary>The input of a convolution with the zeros that it needs, in the order of axes that it has.</summary>

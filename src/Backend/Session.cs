@@ -23,6 +23,13 @@ public sealed record BlameReport(Expr Node, double Value, IReadOnlyList<int> Pos
     public override string ToString() => $"{Printer.Line(Node)} is {Printer.Number(Value)} at [{string.Join(", ", Position)}]";
 }
 
+/// <summary>How long one kernel of a plan takes at least.</summary>
+/// <param name="Kernel">What it computes.</param>
+/// <param name="Milliseconds">The least of the runs.</param>
+/// <param name="Flops">Its floating-point operations.</param>
+/// <param name="Bytes">The memory that it reads and writes.</param>
+public sealed record KernelTime(string Kernel, double Milliseconds, long Flops, long Bytes);
+
 /// <summary>
 /// Runs a program over its own memory: states stay from run to run, inputs are written before, outputs read after. Plans for different
 /// sizes, as of a last smaller batch, share the states. After the first run at some sizes, a run allocates nothing.
@@ -152,6 +159,13 @@ public sealed unsafe class Session
     /// <summary>Runs the program once on the current inputs and states.</summary>
     /// <exception cref="IndexException">An index is out of range; no state has changed.</exception>
     public RunResult Run() => Current.Run();
+
+    /// <summary>Runs the program a few times, whatever the guards say, with a clock around every kernel.</summary>
+    public IReadOnlyList<KernelTime> Profile(int runs)
+    {
+        var times = Current.Profile(runs);
+        return [.. Current.Plan.Code.Select((c, i) => new KernelTime(c.Name, times[i], c.Flops, Current.Plan.BytesOf(c)))];
+    }
 
     public Tensor GetOutput(int output)
     {

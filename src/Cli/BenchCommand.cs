@@ -15,6 +15,7 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<string> mode = new("--mode") { Description = "A training step or inference.", HelpName = "train|infer", DefaultValueFactory = _ => "train" };
     private readonly Option<int?> batch = Common.Count("--batch", "B", "Rows in a batch; those of the train block, or 32, unless given.");
     private readonly Option<int?> steps = Common.Count("--steps", "N", "Steps that are timed; 100 unless given.");
+    private readonly Option<bool> kernels = new("--kernels") { Description = "Also the time of every kernel, longest first." };
     private readonly Option<int?> threads = Common.Threads();
     private readonly Option<DType?> dtype = Common.Float();
     private readonly Option<string?> provider = Common.Provider();
@@ -24,7 +25,7 @@ internal sealed class BenchCommand : CliCommand
     {
         mode.AcceptOnlyFromAmong("train", "infer");
         Arguments.Add(file);
-        foreach (var option in new Option[] { mode, batch, steps, threads, dtype, provider })
+        foreach (var option in new Option[] { mode, batch, steps, kernels, threads, dtype, provider })
             Options.Add(option);
         AddCommon();
     }
@@ -75,6 +76,12 @@ internal sealed class BenchCommand : CliCommand
                 json.WriteNumber("allocated_bytes_per_step", allocated);
             })
             : string.Create(CultureInfo.InvariantCulture, $"{model.Name}, {(isTraining ? "training" : "inference")}, batch {rows}, {options.Threads} threads: median {median:0.000} ms, least {times[0]:0.000} ms, {gflops:0.0} GFLOP/s, {allocated} bytes allocated a step; compiled in {compile:0} ms"));
+        if (invocation.Get(kernels))
+        {
+            foreach (var (kernel, milliseconds, flops, bytes) in session.Profile(Math.Min(count, 20)).OrderByDescending(k => k.Milliseconds))
+                invocation.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{milliseconds,10:0.0000} ms {flops / milliseconds / 1e6,7:0.0} GFLOP/s {bytes / milliseconds / 1e6,7:0.0} GB/s  {kernel}"));
+        }
+
         return 0;
     }
 

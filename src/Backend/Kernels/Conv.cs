@@ -5,169 +5,146 @@ using Dnn.Graph;
 namespace Dnn.Backend;
 
 /// <summary>
-/// A convolution as matrix products over memory that is padded already. Windows overlap, so rows of A do too: a row is the next one moved by
-/// stride · channels elements, and a line of the kernel with its channels is one stretch of the sum. Nothing is copied; further
-/// sums accumulate. Weight gradients are the same with A transposed.
+/// A convolution as products over memory that is padded already: windows overlap, so rows of A do too, and nothing is unfolded. Weight gradients are the
+/// same with A transposed.
 /// </summary>
-/// <param name="Rows">The axis of M.</param>
-/// <param name="Inner">The axis of K.</param>
-/// <param name="Units">Axes of the result beside rows, columns and groups.</param>
-/// <param name="Sums">Further axes that are summed over, accumulated in order.</param>
+/// <param name="Product">The product of one group.</param>
 /// <param name="Groups">Parts of the channels.</param>
-/// <param name="Filters">Columns: the channels of the result in a group.</param>
-/// <param name="RowBlock">Rows of a unit of work.</param>
-internal sealed record ConvPlan(ProductAxis Rows, ProductAxis Inner, ProductAxis[] Units, ProductAxis[] Sums, ProductAxis Groups, int Filters, int RowBlock)
+internal sealed record ConvPlan(OverlappedPlan Product, ProductAxis Groups)
 {
-    /// <summary>Rows of A that stay in the first-level cache beside the kernel.</summary>
-    private const int LargestBlock = 112;
-
-    /// <summary>Rows along the image are worth more than longer columns across images from here on.</summary>
-    private const int EnoughRows = 12;
-
     /// <summary>Each channel by itself, all strides 1: vectors of channels.</summary>
-    public bool IsDepthwise => Filters == 1 && Groups is { Size: > 1, A: 1, B: 1, C: 1 };
+    public bool IsDepthwise => Product.Columns == 1 && Groups is { Size: > 1, A: 1, B: 1, C: 1 };
 
-    public long Blocks => (Rows.Size + RowBlock - 1) / RowBlock;
+    public long Flops => Groups.Size * Product.Flops;
 
-    public long Flops => 2 * Sums.Concat(Units).Aggregate(Rows.Size * Inner.Size * Groups.Size * Filters, (product, axis) => product * axis.Size);
+    /// <summary>Elements of the kernel in packed panels; 0 where it is not packed before.</summary>
+    public long PackedCount(DType type) => IsDepthwise || Product.Depth == 0 || !Product.IsPackedOnce(FusedKernelSpec.SizeOf(type))
+        ? 0
+        : Groups.Size * Product.Depth * Products.Of(type).PaddedColumns(Product);
 
-    public static ConvPlan Make(IEnumerable<ProductAxis> rows, IReadOnlyList<ProductAxis> sums, ProductAxis groups, int filters)
+    public string Text => $"{Product.UnitCount} of {Product.RowBlock} x {Product.Columns} x {Product.Depth}{(Groups.Size == 1 ? "" : $", {Groups.Size} groups")}";
+}
+
+/// <summary>The kernel of a convolution in packed panels.</summary>
+internal sealed class PackInstruction(DType type, ConvPlan plan, Operand kernel, Operand target) : Instruction(-1, [kernel, target], 1)
+{
+    public override string Name => $"pack {plan.Product.Depth} x {plan.Product.Columns}";
+
+    public override unsafe Step Bind(void** pointers, Engine engine) => type == DType.F32
+        ? new PackStep<float>((float*)pointers[0], (float*)pointers[1], plan, engine.Pool)
+        : new PackStep<double>((double*)pointers[0], (double*)pointers[1], plan, engine.Pool);
+
+    /// <summary>A unit is a panel of a group.</summary>
+    private sealed unsafe class PackStep<T>(T* kernel, T* target, ConvPlan plan, WorkerPool pool)
+        : RangeStep(pool, plan.Groups.Size * Products.Of<T>().Panels(plan.Product), 1, plan.Groups.Size * plan.Product.Depth * plan.Product.Columns * 0.3)
+        where T : unmanaged
     {
-        var units = Merge(rows);
-        var row = units.Count == 0 ? -1 : units[^1].Size >= EnoughRows ? units.Count - 1 : units.FindIndex(a => a.Size == units.Max(b => b.Size));
-        var m = Take(units, row);
-        var inner = new ProductAxis(0, 0, 0, 0);
-        List<ProductAxis> rest = [];
-        if (sums.All(a => a.Size > 0))
+        private readonly IProducts<T> products = Products.Of<T>();
+
+        protected override void Run(long start, long end)
         {
-            rest = Merge(sums);
-            inner = Take(rest, rest.FindLastIndex(a => a.Size == rest.Max(b => b.Size)));
+            var panels = products.Panels(plan.Product);
+            var size = plan.Product.Depth * products.PaddedColumns(plan.Product);
+            while (start < end)
+            {
+                var (group, first) = Math.DivRem(start, panels);
+                var last = Math.Min(panels, first + end - start);
+                products.Pack(plan.Product, kernel + (group * plan.Groups.B), target + (group * size), (int)first, (int)last);
+                start += last - first;
+            }
         }
-
-        var blocks = (m.Size + LargestBlock - 1) / LargestBlock;
-        return new ConvPlan(m, inner, [.. units], [.. rest], groups, filters, (int)((m.Size + blocks - 1) / blocks));
-    }
-
-    private static ProductAxis Take(List<ProductAxis> axes, int at)
-    {
-        if (at < 0)
-            return new ProductAxis(1, 0, 0, 0);
-        var axis = axes[at];
-        axes.RemoveAt(at);
-        return axis;
-    }
-
-    /// <summary>Axes by falling strides in A; those that walk as one are one.</summary>
-    private static List<ProductAxis> Merge(IEnumerable<ProductAxis> axes)
-    {
-        var result = new List<ProductAxis>();
-        foreach (var axis in axes.Where(a => a.Size != 1).OrderByDescending(a => a.A))
-        {
-            if (result.Count > 0 && result[^1] is var last && last.Size * axis.Size <= int.MaxValue && last.A == axis.A * axis.Size && last.B == axis.B * axis.Size && last.C == axis.C * axis.Size)
-                result[^1] = axis with { Size = last.Size * axis.Size };
-            else
-                result.Add(axis);
-        }
-
-        return result;
     }
 }
 
-/// <summary>A convolution.</summary>
-internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, Operand input, Operand kernel, Operand target) : Instruction(node, [input, kernel, target], 2)
+/// <summary>A convolution; the kernel as it is, or packed.</summary>
+internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool isPacked, Operand input, Operand kernel, Operand target)
+    : Instruction(node, [input, kernel, target], 2)
 {
-    public override string Name =>
-        $"conv {Sizes(plan.Units.Select(u => u.Size))} of {plan.Rows.Size} x {plan.Filters} x {plan.Inner.Size}, {Sizes(plan.Sums.Select(s => s.Size))} sums, {plan.Groups.Size} groups";
+    public override string Name => $"conv {plan.Text}";
 
     public override long Flops => plan.Flops;
 
     public override unsafe Step Bind(void** pointers, Engine engine) => type == DType.F32
-        ? new ConvStep<float>((float*)pointers[0], (float*)pointers[1], (float*)pointers[2], plan, engine.Pool)
-        : new ConvStep<double>((double*)pointers[0], (double*)pointers[1], (double*)pointers[2], plan, engine.Pool);
+        ? Bind((float*)pointers[0], (float*)pointers[1], (float*)pointers[2], engine.Pool)
+        : Bind((double*)pointers[0], (double*)pointers[1], (double*)pointers[2], engine.Pool);
 
-    /// <summary>A unit is a block of rows of one group, or, depthwise, of all.</summary>
-    private sealed unsafe class ConvStep<T>(T* input, T* kernel, T* target, ConvPlan plan, WorkerPool pool)
-        : RangeStep(pool, Count(plan), 1, plan.Flops * (plan.IsDepthwise ? 0.1 : 0.02))
+    private unsafe Step Bind<T>(T* input, T* kernel, T* target, WorkerPool pool)
+        where T : unmanaged, INumberBase<T> => plan.IsDepthwise
+            ? new ChannelStep<T>(input, kernel, target, plan, pool)
+            : new ProductStep<T>(input, kernel, target, plan, isPacked, pool);
+
+    /// <summary>A unit is a block of rows of one group with some of its panels.</summary>
+    private sealed unsafe class ProductStep<T>(T* input, T* kernel, T* target, ConvPlan plan, bool isPacked, WorkerPool pool)
+        : RangeStep(pool, plan.Groups.Size * Blocks(plan, pool) * Slices(plan, pool), 1, plan.Flops * 0.012)
         where T : unmanaged, INumberBase<T>
     {
-        private readonly long sums = plan.Sums.Aggregate(1L, (product, axis) => product * axis.Size);
+        private readonly IProducts<T> products = Products.Of<T>();
+        private readonly long block = Block(plan, pool);
+        private readonly long blocks = Blocks(plan, pool);
+        private readonly long slices = Slices(plan, pool);
 
         protected override void Run(long start, long end)
         {
+            var product = plan.Product;
+            var panels = products.Panels(product);
+            var packedSize = product.Depth * products.PaddedColumns(product);
             for (var unit = start; unit < end; unit++)
             {
-                var (rest, block) = Math.DivRem(unit, plan.Blocks);
-                var first = block * plan.RowBlock;
-                var (a, b, c) = (first * plan.Rows.A, 0L, first * plan.Rows.C);
-                if (!plan.IsDepthwise)
-                {
-                    (rest, var group) = Math.DivRem(rest, plan.Groups.Size);
-                    (a, b, c) = (a + (group * plan.Groups.A), group * plan.Groups.B, c + (group * plan.Groups.C));
-                }
-
-                for (var i = plan.Units.Length - 1; i >= 0; i--)
-                {
-                    ref readonly var axis = ref plan.Units[i];
-                    (rest, var at) = Math.DivRem(rest, axis.Size);
-                    (a, c) = (a + (at * axis.A), c + (at * axis.C));
-                }
-
-                var rows = (int)Math.Min(plan.RowBlock, plan.Rows.Size - first);
-                if (plan.IsDepthwise)
-                    Channels(rows, input + a, kernel, target + c);
-                else
-                    Product(rows, input + a, kernel + b, target + c);
+                var (rest, slice) = Math.DivRem(unit, slices);
+                var (group, at) = Math.DivRem(rest, blocks);
+                products.Run(
+                    product,
+                    input + (group * plan.Groups.A), kernel + (isPacked ? group * packedSize : group * plan.Groups.B), target + (group * plan.Groups.C), isPacked,
+                    at * block, Math.Min(product.UnitCount, (at + 1) * block), (int)(panels * slice / slices), (int)(panels * (slice + 1) / slices));
             }
         }
 
-        private static long Count(ConvPlan plan) =>
-            plan.Units.Aggregate(plan.Blocks * (plan.IsDepthwise ? 1 : plan.Groups.Size), (product, axis) => product * axis.Size);
-
-        /// <summary>The offsets of one of the further sums.</summary>
-        private (long A, long B) Locate(long index)
+        private static long Block(ConvPlan plan, WorkerPool pool)
         {
-            var (a, b) = (0L, 0L);
-            for (var i = plan.Sums.Length - 1; i >= 0; i--)
+            var block = plan.Product.UnitBlock(sizeof(T));
+            return Products.Of<T>().Panels(plan.Product) > 1 ? block : Math.Clamp(OverlappedPlan.Ceiling(plan.Product.UnitCount, pool.Threads), 1, block);
+        }
+
+        private static long Blocks(ConvPlan plan, WorkerPool pool) => OverlappedPlan.Ceiling(plan.Product.UnitCount, Block(plan, pool));
+
+        /// <summary>Parts of the columns, where blocks of rows are too few for the threads.</summary>
+        private static long Slices(ConvPlan plan, WorkerPool pool) =>
+            plan.Groups.Size * Blocks(plan, pool) >= 4 * pool.Threads ? 1 : Math.Max(1, Math.Min(pool.Threads, Products.Of<T>().Panels(plan.Product)));
+    }
+
+    /// <summary>A unit is a block of rows with all channels.</summary>
+    private sealed unsafe class ChannelStep<T>(T* input, T* kernel, T* target, ConvPlan plan, WorkerPool pool)
+        : RangeStep(pool, plan.Product.UnitCount, 1, plan.Flops * 0.1)
+        where T : unmanaged, INumberBase<T>
+    {
+        protected override void Run(long start, long end)
+        {
+            var product = plan.Product;
+            for (var index = start; index < end; index++)
             {
-                ref readonly var axis = ref plan.Sums[i];
-                (index, var at) = Math.DivRem(index, axis.Size);
-                (a, b) = (a + (at * axis.A), b + (at * axis.B));
-            }
-
-            return (a, b);
-        }
-
-        private void Product(int rows, T* a, T* b, T* c)
-        {
-            for (var sum = 0L; sum < sums; sum++)
-            {
-                var (x, w) = Locate(sum);
-                var args = new MatrixProductArgs<T>(rows, plan.Filters, (int)plan.Inner.Size, a + x, b + w, c)
-                {
-                    ARow = (nint)plan.Rows.A,
-                    ACol = (nint)plan.Inner.A,
-                    BRow = (nint)plan.Inner.B,
-                    CRow = rows == 1 ? plan.Filters : (nint)plan.Rows.C,
-                    Accumulate = sum > 0,
-                };
-                if (typeof(T) == typeof(float))
-                    Gemm.Multiply(Unsafe.As<MatrixProductArgs<T>, MatrixProductArgs<float>>(ref args));
-                else
-                    Gemm.Multiply(Unsafe.As<MatrixProductArgs<T>, MatrixProductArgs<double>>(ref args));
+                var (unit, block) = Math.DivRem(index, product.RowBlocks);
+                var first = block * product.RowBlock;
+                var (a, _, c) = OverlappedPlan.Locate(product.Units, unit);
+                var rows = (int)Math.Min(product.RowBlock, product.Rows.Size - first);
+                Channels(rows, input + a + (first * product.Rows.A), target + c + (first * product.Rows.C));
             }
         }
 
-        private void Channels(int rows, T* a, T* b, T* c)
+        private void Channels(int rows, T* a, T* c)
         {
+            var product = plan.Product;
             var channels = plan.Groups.Size;
-            for (var row = 0; row < rows; row++, a += plan.Rows.A, c += plan.Rows.C)
+            for (var row = 0; row < rows; row++, a += product.Rows.A, c += product.Rows.C)
             {
                 new Span<T>(c, (int)channels).Clear();
-                for (var sum = 0L; sum < sums; sum++)
+                for (var sum = 0L; sum < product.SumCount; sum++)
                 {
-                    var (x, w) = Locate(sum);
-                    for (var k = 0L; k < plan.Inner.Size; k++)
-                        MultiplyAdd(a + x + (k * plan.Inner.A), b + w + (k * plan.Inner.B), c, channels);
+                    var (x, w, _) = OverlappedPlan.Locate(product.Sums, sum);
+                    for (var o = 0L; o < product.Outer.Size; o++)
+                    {
+                        for (var k = 0L; k < product.Inner.Size; k++)
+                            MultiplyAdd(a + x + (o * product.Outer.A) + (k * product.Inner.A), kernel + w + (o * product.Outer.B) + (k * product.Inner.B), c, channels);
+                    }
                 }
             }
         }

@@ -7,8 +7,11 @@ using Dnn.Graph;
 
 namespace Dnn.Backend;
 
-/// <summary>Runs a program over <paramref name="groups"/> ≥ 1 groups of sixteen elements along the innermost axis.</summary>
-internal unsafe delegate void FusedLoop(byte** pointers, long* slots, nint groups);
+/// <summary>
+/// Runs a program over <paramref name="rows"/> ≥ 1 rows of <paramref name="groups"/> ≥ 1 groups of sixteen elements along the innermost axis. It may
+/// change pointers and slots.
+/// </summary>
+internal unsafe delegate void FusedLoop(byte** pointers, long* slots, nint groups, nint rows);
 
 /// <summary>Generates the loop of a program as one method of vector code: constants and broadcasts before it, stores at its end.</summary>
 internal static unsafe class FusedCode
@@ -41,7 +44,7 @@ internal static unsafe class FusedCode
     private static FusedLoop Generate(FusedProgram program)
     {
         var method = new DynamicMethod(
-            "Fused", typeof(void), [typeof(byte**), typeof(long*), typeof(nint)], typeof(FusedCode).Module, skipVisibility: true)
+            "Fused", typeof(void), [typeof(byte**), typeof(long*), typeof(nint), typeof(nint)], typeof(FusedCode).Module, skipVisibility: true)
         {
             InitLocals = false,
         };
@@ -100,6 +103,7 @@ internal static unsafe class FusedCode
         private readonly LocalBuilder[] _vectors = [.. program.Vectors.Select(v => il.DeclareLocal(VectorType(v)))];
         private readonly LocalBuilder _i = il.DeclareLocal(typeof(nint));
         private readonly LocalBuilder _count = il.DeclareLocal(typeof(nint));
+        private readonly LocalBuilder _row = il.DeclareLocal(typeof(nint));
         private readonly List<LocalBuilder[]> _accumulators = [];
 
         private int InputCount => program.InputTypes.Length;
@@ -107,9 +111,7 @@ internal static unsafe class FusedCode
         public void Emit()
         {
             foreach (FusedStep step in program.Steps)
-                if (IsInvariant(step))
-                    EmitStep(step);
-                else if (step.Kind == FusedStepKind.Load)
+                if (step.Kind == FusedStepKind.Load)
                     Pointer(step.Index);
                 else if (step.Kind == FusedStepKind.Words && step.Index >= 0 && _keys[step.Index] is null)
                 {
@@ -124,13 +126,21 @@ internal static unsafe class FusedCode
                 LoadAccumulators();
 
             Label body = il.DefineLabel();
-            il.Emit(OpCodes.Ldc_I4_0);
-            il.Emit(OpCodes.Conv_I);
-            il.Emit(OpCodes.Stloc, _i);
+            Label row = il.DefineLabel();
+            Label end = il.DefineLabel();
+            il.Emit(OpCodes.Ldarg_3);
+            il.Emit(OpCodes.Stloc, _row);
             il.Emit(OpCodes.Ldarg_2);
             il.Emit(OpCodes.Ldc_I4_4);
             il.Emit(OpCodes.Shl);
             il.Emit(OpCodes.Stloc, _count);
+            il.MarkLabel(row);
+            foreach (FusedStep step in program.Steps)
+                if (IsInvariant(step))
+                    EmitStep(step);
+            il.Emit(OpCodes.Ldc_I4_0);
+            il.Emit(OpCodes.Conv_I);
+            il.Emit(OpCodes.Stloc, _i);
             il.MarkLabel(body);
             foreach (FusedStep step in program.Steps)
                 if (!IsInvariant(step))
@@ -144,6 +154,35 @@ internal static unsafe class FusedCode
             il.Emit(OpCodes.Ldloc, _i);
             il.Emit(OpCodes.Ldloc, _count);
             il.Emit(OpCodes.Blt, body);
+
+            il.Emit(OpCodes.Ldloc, _row);
+            il.Emit(OpCodes.Ldc_I4_1);
+            il.Emit(OpCodes.Conv_I);
+            il.Emit(OpCodes.Sub);
+            il.Emit(OpCodes.Stloc, _row);
+            il.Emit(OpCodes.Ldloc, _row);
+            il.Emit(OpCodes.Brfalse, end);
+            for (int p = 0; p < program.InputTypes.Length + program.Results.Length; p++)
+                if (_pointers[p] is { } pointer)
+                {
+                    il.Emit(OpCodes.Ldloc, pointer);
+                    Slot(program.RowSlots + p);
+                    il.Emit(OpCodes.Ldind_I);
+                    il.Emit(OpCodes.Add);
+                    il.Emit(OpCodes.Stloc, pointer);
+                }
+            for (int k = 0; k < program.RowCounters.Length; k++)
+            {
+                Slot(program.RowCounters[k]);
+                il.Emit(OpCodes.Dup);
+                il.Emit(OpCodes.Ldind_I8);
+                Slot(program.RowSlots + program.InputTypes.Length + program.Results.Length + k);
+                il.Emit(OpCodes.Ldind_I8);
+                il.Emit(OpCodes.Add);
+                il.Emit(OpCodes.Stind_I8);
+            }
+            il.Emit(OpCodes.Br, row);
+            il.MarkLabel(end);
 
             if (program.Reduction == FusedReduction.Rows)
                 StoreAccumulators();

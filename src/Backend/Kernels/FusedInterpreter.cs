@@ -20,7 +20,23 @@ internal sealed unsafe class FusedInterpreter(FusedProgram program)
     private readonly int _bytes = program.Vectors.Count * BlockGroups * FusedLaneOp.VectorBytes;
 
     /// <summary>See <see cref="FusedLoop"/>.</summary>
-    public void Run(byte** pointers, long* slots, nint groups)
+    public void Run(byte** pointers, long* slots, nint groups, nint rows)
+    {
+        while (true)
+        {
+            Run(pointers, slots, groups);
+            if (--rows == 0)
+                return;
+            long* steps = slots + program.RowSlots;
+            int views = program.InputTypes.Length + program.Results.Length;
+            for (int p = 0; p < views; p++)
+                pointers[p] += steps[p];
+            for (int k = 0; k < program.RowCounters.Length; k++)
+                slots[program.RowCounters[k]] += steps[views + k];
+        }
+    }
+
+    private void Run(byte** pointers, long* slots, nint groups)
     {
         if (_memory is null || _memory.Length < _bytes)
             _memory = GC.AllocateUninitializedArray<byte>(_bytes, pinned: true);

@@ -301,6 +301,14 @@ internal sealed unsafe class FusedKernel
             for (int k = 0; k < _iotaSlots.Length; k++)
                 slots[_iotaSlots[k] + 1] = strides[(iotas + k) * rank + rank - 1];
 
+            if (rank > 1)
+            {
+                for (int v = 0; v < views; v++)
+                    slots[_program.RowSlots + v] = strides[v * rank + rank - 2];
+                if (_program.WordSlot >= 0)
+                    slots[_program.RowSlots + views] = dims[rank - 1];
+            }
+
             long position = start;
             while (true)
             {
@@ -315,21 +323,25 @@ internal sealed unsafe class FusedKernel
                     slots[_program.WordSlot] = position;
 
                 long groups = count / Group;
+                int tail = (int)(count - groups * Group);
+                // Whole rows go at once, up to the end of the axis that counts them.
+                long rows = rank == 1 || tail > 0 || count < dims[rank - 1]
+                    ? 1
+                    : Math.Min(dims[rank - 2] - coordinates[rank - 2], (end - position) / count);
                 if (groups > 0)
                 {
                     pointers[iotas] = FusedLanes.FirstLanes(Group);
-                    _loop(pointers, slots, (nint)groups);
+                    _loop(pointers, slots, (nint)groups, (nint)rows);
                 }
-                int tail = (int)(count - groups * Group);
                 if (tail > 0)
                     RunTail(pointers, slots, groups * Group, tail);
 
-                position += count;
+                position += count * rows;
                 if (position >= end)
                     return;
-                // count reached the end of the innermost axis: carry.
-                int axis = rank - 1;
-                long steps = count;
+                // The innermost axis is at its end, or the rows are: carry.
+                int axis = rows == 1 ? rank - 1 : rank - 2;
+                long steps = rows == 1 ? count : rows;
                 while (true)
                 {
                     coordinates[axis] += steps;
@@ -396,7 +408,7 @@ internal sealed unsafe class FusedKernel
             staged[_inputs + o] = _program.Reduction == FusedReduction.Rows ? pointers[_inputs + o] : stage;
         }
         staged[total] = FusedLanes.FirstLanes(count);
-        _loop(staged, shifted, 1);
+        _loop(staged, shifted, 1, 1);
         if (_program.Reduction == FusedReduction.Rows)
             return;
         for (int o = 0; o < _outputs; o++)

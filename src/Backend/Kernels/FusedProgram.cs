@@ -44,7 +44,7 @@ internal sealed record FusedResult(DType Type, ImmutableArray<int> Vectors, Fuse
 /// A kernel lowered to vectors of 64 bytes: sixteen elements are one vector of F32 or Bool (a mask), two of F64 or I64.
 /// It depends on the instructions and on how inputs run along the innermost axis, not on sizes.
 /// The loop made from it is called with the addresses of inputs, outputs (accumulators for rows) and lane mask, and with
-/// numbers: a byte step for every strided input, start and step for every iota, the first index for random words.
+/// numbers: a byte step for every strided input, start and step for every iota, the first index for random words, and how far rows are apart.
 /// </summary>
 internal sealed class FusedProgram
 {
@@ -72,6 +72,10 @@ internal sealed class FusedProgram
         }
         if (spec.Instructions.Any(i => i.Code == ElementwiseCode.RngBits))
             WordSlot = SlotCount++;
+
+        RowCounters = [.. IotaSlots.Where(slot => slot >= 0), .. WordSlot >= 0 ? [WordSlot] : Array.Empty<int>()];
+        RowSlots = SlotCount;
+        SlotCount += spec.Inputs.Length + spec.Outputs.Length + RowCounters.Length;
 
         Lower(spec);
         Results = Trim([.. Results]);
@@ -108,6 +112,14 @@ internal sealed class FusedProgram
 
     /// <summary>The slot of the first index of random words, or −1.</summary>
     public int WordSlot { get; } = -1;
+
+    /// <summary>
+    /// The first of the slots that say how far a row is from the next: of inputs and outputs in bytes, then of <see cref="RowCounters"/>.
+    /// </summary>
+    public int RowSlots { get; }
+
+    /// <summary>Slots that count elements: the starts of iotas, and the first index of random words.</summary>
+    public int[] RowCounters { get; }
 
     /// <summary>Vectors of sixteen elements of a type.</summary>
     public static int VectorsOf(DType type) => type is DType.F64 or DType.I64 ? 2 : 1;

@@ -2,9 +2,6 @@ using Dnn.Graph;
 
 namespace Dnn.Backend;
 
-/// <summary>An axis of a tensor product: its size and its strides in the two operands and the result; 0 where it does not occur.</summary>
-internal readonly record struct ProductAxis(long Size, long A, long B, long C);
-
 /// <summary>
 /// A tensor product as matrix products: axes that walk together are merged, one group each becomes rows, columns and
 /// sum, and the others are batches. Where the result runs along an axis of A, C = A·B is computed as Cᵀ = Bᵀ·Aᵀ.

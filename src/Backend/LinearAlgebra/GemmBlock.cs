@@ -12,7 +12,6 @@ internal static unsafe class GemmBlock<T, V, S>
     where V : struct
     where S : struct, ISimd<T, V>
 {
-    private const int MaxBlockK = 512;
     private const int MaxStreamedRows = 3;
 
     // Up to here the rows of A that share a packed panel of B are too few to pay for packing it.
@@ -22,22 +21,36 @@ internal static unsafe class GemmBlock<T, V, S>
     // A row stride that is a multiple of this maps a tile's rows of A onto few cache sets.
     private const int CollidingStride = 2048;
 
-    private static int TileColumns
+    // The first-level cache of processors of today: sets of 64-byte lines repeat every 4 KiB, eight lines each.
+    private const int CachePeriod = 4096;
+    private const int CacheWays = 8;
+
+    // Packing B pays for the lines that its rows would push out once this many tiles read them.
+    private const int MinTilesPacked = 4;
+
+    public static int TileColumns
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get => 2 * S.Width;
     }
 
+    /// <summary>Longest sum at a time: a panel of B stays in the first-level cache, or, of wide vectors, streams from the second.</summary>
+    public static int MaxBlockK
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => S.Width * sizeof(T) < 64 ? 256 : 512;
+    }
+
     private static int BlockN
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => 4 * 1024 / sizeof(T) / TileColumns * TileColumns;
+        get => (S.Width * sizeof(T) < 64 ? 2 : 4) * 1024 / sizeof(T) / TileColumns * TileColumns;
     }
 
     private static int BlockM
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => 12 * S.MaxRows;
+        get => (S.Width * sizeof(T) < 64 ? 144 : 168) / S.MaxRows * S.MaxRows;
     }
 
     /// <summary>Computes C (+)= A·B for m×n elements of C.</summary>
@@ -59,13 +72,16 @@ internal static unsafe class GemmBlock<T, V, S>
             return;
         }
 
-        var packB = bCol != 1 || (m > MaxRowsUnpacked && (long)k * n * sizeof(T) > MaxBytesUnpacked);
-        var packA = m > 1 && n > 2 * TileColumns && aCol == 1 && aRow * sizeof(T) % CollidingStride == 0;
         var blocksK = (k + MaxBlockK - 1) / MaxBlockK;
         var blockK = (k + blocksK - 1) / blocksK;
-        var blockN = Math.Min(BlockN, (n + TileColumns - 1) / TileColumns * TileColumns);
         var blocksM = (m + BlockM - 1) / BlockM;
         var blockM = (m + blocksM - 1) / blocksM;
+        var packB = bCol != 1 || (m > MaxRowsUnpacked && (long)k * n * sizeof(T) > MaxBytesUnpacked)
+            || (m >= MinTilesPacked * S.MaxRows && n > TileColumns && Collides(blockK, bRow));
+        var packA = m > 1 && n > 2 * TileColumns && (aCol == 1 ? aRow * sizeof(T) % CollidingStride == 0 : n >= 4 * TileColumns && aRow == 1 && Collides(blockK, aCol));
+
+        // With one block of rows, panels of B are packed just before they are used.
+        var blockN = Math.Min(blocksM == 1 && !packA ? 4 * TileColumns : BlockN, (n + TileColumns - 1) / TileColumns * TileColumns);
 
         T* packedA = null, packedB = null;
         if (packA || packB)
@@ -90,7 +106,7 @@ internal static unsafe class GemmBlock<T, V, S>
                     var rows = Math.Min(blockM, m - i);
                     var blockA = a + i * aRow + p * aCol;
                     if (packA)
-                        PackA(depth, rows, blockA, aRow, packedA);
+                        PackA(depth, rows, blockA, aRow, aCol, packedA);
                     Tiles(
                         rows, columns, depth,
                         packA ? packedA : blockA, aRow, aCol, packA,
@@ -120,11 +136,12 @@ internal static unsafe class GemmBlock<T, V, S>
         if (packedB)
             bRow = TileColumns;
 
-        delegate*<nint, T*, nint, nint, T*, nint, T*, nint, int, bool, void> tile = null, tall = null;
+        var shape = new TileShape { K = k, Outer = 1, ARow = aRow, ACol = aCol, BRow = bRow, CRow = cRow, Accumulate = accumulate };
+        delegate*<TileShape*, T*, T*, T*, void> tile = null, tall = null;
         for (var j = 0; j < n; j += TileColumns, b += panelStep)
         {
             var columns = Math.Min(TileColumns, n - j);
-            var tail = columns > S.Width ? columns - S.Width : columns;
+            shape.Tail = columns > S.Width ? columns - S.Width : columns;
             if (j == 0 || columns < TileColumns)
             {
                 tile = GemmKernel<T, V, S>.Select(height, columns);
@@ -135,11 +152,19 @@ internal static unsafe class GemmBlock<T, V, S>
             for (var strip = 0; strip < strips; strip++)
             {
                 var rows = strip < higher ? height + 1 : height;
-                (strip < higher ? tall : tile)(k, stripA, aRow, aCol, b, bRow, stripC, cRow, tail, accumulate);
+                (strip < higher ? tall : tile)(&shape, stripA, b, stripC);
                 stripA += packedA ? stripStep : rows * aRow;
                 stripC += rows * cRow;
             }
         }
+    }
+
+    // Whether that many lines at that stride push one another out of the first-level cache.
+    private static bool Collides(int lines, nint stride)
+    {
+        var bytes = (long)Math.Abs(stride) * sizeof(T);
+        var step = Math.Max(64, bytes & -bytes);
+        return lines > CacheWays * Math.Max(1, CachePeriod / step) / 2;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -168,7 +193,7 @@ internal static unsafe class GemmBlock<T, V, S>
 
     // Panels of TileColumns columns, each k rows of contiguous elements; what lies right of the last column is undefined.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackB(int k, int n, T* b, nint bRow, nint bCol, T* packed)
+    public static void PackB(int k, int n, T* b, nint bRow, nint bCol, T* packed)
     {
         for (var j = 0; j < n; j += TileColumns, b += TileColumns * bCol, packed += (nint)k * TileColumns)
         {
@@ -200,7 +225,7 @@ internal static unsafe class GemmBlock<T, V, S>
 
     // Strips of rows as Tiles cuts them, each k columns of PackedHeight elements.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackA(int k, int m, T* a, nint aRow, T* packed)
+    private static void PackA(int k, int m, T* a, nint aRow, nint aCol, T* packed)
     {
         var strips = (m + S.MaxRows - 1) / S.MaxRows;
         var (height, higher) = Math.DivRem(m, strips);
@@ -208,7 +233,19 @@ internal static unsafe class GemmBlock<T, V, S>
         {
             var rows = strip < higher ? height + 1 : height;
             for (var i = 0; i < rows; i += S.Width)
-                PackTransposed(k, Math.Min(S.Width, rows - i), a + i * aRow, aRow, packed + i, PackedHeight);
+            {
+                var count = Math.Min(S.Width, rows - i);
+                if (aCol == 1)
+                {
+                    PackTransposed(k, count, a + i * aRow, aRow, packed + i, PackedHeight);
+                    continue;
+                }
+
+                var mask = S.Mask(count);
+                for (nint p = 0; p < k; p++)
+                    S.Store(packed + i + p * PackedHeight, S.LoadFirst(a + i + p * aCol, mask, count));
+            }
+
             a += rows * aRow;
             packed += (nint)k * PackedHeight;
         }

@@ -18,26 +18,22 @@ internal static unsafe class GemmKernel<T, V, S>
     private const int PrefetchedRows = 12;
 
     /// <summary>Computes C (+)= A·B for a tile of sizeof(R) rows and the columns that <typeparamref name="E"/> says.</summary>
-    /// <param name="k">The length of the sums.</param>
+    /// <param name="shape">Strides and the length of the sums.</param>
     /// <param name="a">The tile's rows of A.</param>
-    /// <param name="aRow">Elements from one row of A to the next.</param>
-    /// <param name="aCol">Elements from one column of A to the next.</param>
     /// <param name="b">The tile's columns of B, contiguous in each row.</param>
-    /// <param name="bRow">Elements from one row of B to the next.</param>
     /// <param name="c">The tile of C.</param>
-    /// <param name="cRow">Elements from one row of C to the next.</param>
-    /// <param name="tail">Elements in the last vector of a row.</param>
-    /// <param name="accumulate">Whether to start from C rather than from 0.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Tile<R, E>(nint k, T* a, nint aRow, nint aCol, T* b, nint bRow, T* c, nint cRow, int tail, bool accumulate)
+    public static void Tile<R, E>(TileShape* shape, T* a, T* b, T* c)
         where R : unmanaged
         where E : unmanaged
     {
+        nint aRow = shape->ARow, aCol = shape->ACol, bRow = shape->BRow, cRow = shape->CRow;
+        var tail = shape->Tail;
         var mask = typeof(E) == typeof(FullTile) ? default : S.Mask(tail);
 
         V l0 = default, l1 = default, l2 = default, l3 = default, l4 = default, l5 = default, l6 = default, l7 = default, l8 = default, l9 = default, l10 = default, l11 = default, l12 = default, l13 = default;
         V h0 = default, h1 = default, h2 = default, h3 = default, h4 = default, h5 = default, h6 = default, h7 = default, h8 = default, h9 = default, h10 = default, h11 = default, h12 = default, h13 = default;
-        if (accumulate)
+        if (shape->Accumulate)
         {
             LoadRow<E>(c, mask, tail, ref l0, ref h0);
             if (sizeof(R) > 1) LoadRow<E>(c + cRow, mask, tail, ref l1, ref h1);
@@ -58,30 +54,38 @@ internal static unsafe class GemmKernel<T, V, S>
         // Rows are reached as four bases, each plus 0, 1, 2 or 3 strides: few integer registers, no spills.
         var stride4 = 4 * aRow;
         var stride3 = 3 * aRow;
-        for (; k > 0; k--)
+        for (var outer = shape->Outer; ;)
         {
-            V low = default, high = default;
-            LoadRow<E>(b, mask, tail, ref low, ref high);
-            PrefetchRow<E>(b + PrefetchedRows * bRow);
-            b += bRow;
-            AddRow<E>(a, low, high, ref l0, ref h0);
-            if (sizeof(R) > 1) AddRow<E>(a + aRow, low, high, ref l1, ref h1);
-            if (sizeof(R) > 2) AddRow<E>(a + 2 * aRow, low, high, ref l2, ref h2);
-            if (sizeof(R) > 3) AddRow<E>(a + stride3, low, high, ref l3, ref h3);
-            var a4 = a + stride4;
-            if (sizeof(R) > 4) AddRow<E>(a4, low, high, ref l4, ref h4);
-            if (sizeof(R) > 5) AddRow<E>(a4 + aRow, low, high, ref l5, ref h5);
-            if (sizeof(R) > 6) AddRow<E>(a4 + 2 * aRow, low, high, ref l6, ref h6);
-            if (sizeof(R) > 7) AddRow<E>(a4 + stride3, low, high, ref l7, ref h7);
-            var a8 = a4 + stride4;
-            if (sizeof(R) > 8) AddRow<E>(a8, low, high, ref l8, ref h8);
-            if (sizeof(R) > 9) AddRow<E>(a8 + aRow, low, high, ref l9, ref h9);
-            if (sizeof(R) > 10) AddRow<E>(a8 + 2 * aRow, low, high, ref l10, ref h10);
-            if (sizeof(R) > 11) AddRow<E>(a8 + stride3, low, high, ref l11, ref h11);
-            var a12 = a8 + stride4;
-            if (sizeof(R) > 12) AddRow<E>(a12, low, high, ref l12, ref h12);
-            if (sizeof(R) > 13) AddRow<E>(a12 + aRow, low, high, ref l13, ref h13);
-            a += aCol;
+            for (var k = shape->K; k > 0; k--)
+            {
+                V low = default, high = default;
+                LoadRow<E>(b, mask, tail, ref low, ref high);
+                PrefetchRow<E>(b + PrefetchedRows * bRow);
+                b += bRow;
+                AddRow<E>(a, low, high, ref l0, ref h0);
+                if (sizeof(R) > 1) AddRow<E>(a + aRow, low, high, ref l1, ref h1);
+                if (sizeof(R) > 2) AddRow<E>(a + 2 * aRow, low, high, ref l2, ref h2);
+                if (sizeof(R) > 3) AddRow<E>(a + stride3, low, high, ref l3, ref h3);
+                var a4 = a + stride4;
+                if (sizeof(R) > 4) AddRow<E>(a4, low, high, ref l4, ref h4);
+                if (sizeof(R) > 5) AddRow<E>(a4 + aRow, low, high, ref l5, ref h5);
+                if (sizeof(R) > 6) AddRow<E>(a4 + 2 * aRow, low, high, ref l6, ref h6);
+                if (sizeof(R) > 7) AddRow<E>(a4 + stride3, low, high, ref l7, ref h7);
+                var a8 = a4 + stride4;
+                if (sizeof(R) > 8) AddRow<E>(a8, low, high, ref l8, ref h8);
+                if (sizeof(R) > 9) AddRow<E>(a8 + aRow, low, high, ref l9, ref h9);
+                if (sizeof(R) > 10) AddRow<E>(a8 + 2 * aRow, low, high, ref l10, ref h10);
+                if (sizeof(R) > 11) AddRow<E>(a8 + stride3, low, high, ref l11, ref h11);
+                var a12 = a8 + stride4;
+                if (sizeof(R) > 12) AddRow<E>(a12, low, high, ref l12, ref h12);
+                if (sizeof(R) > 13) AddRow<E>(a12 + aRow, low, high, ref l13, ref h13);
+                a += aCol;
+            }
+
+            if (--outer == 0)
+                break;
+            a += shape->ANext;
+            b += shape->BNext;
         }
 
         StoreRow<E>(c, mask, tail, l0, h0);
@@ -145,10 +149,10 @@ internal static unsafe class GemmKernel<T, V, S>
     }
 
     /// <summary>The <see cref="Tile"/> kernel for a number of rows and columns.</summary>
-    public static delegate*<nint, T*, nint, nint, T*, nint, T*, nint, int, bool, void> Select(int rows, int columns) =>
+    public static delegate*<TileShape*, T*, T*, T*, void> Select(int rows, int columns) =>
         columns == 2 * S.Width ? Select<FullTile>(rows) : columns > S.Width ? Select<WideTile>(rows) : Select<NarrowTile>(rows);
 
-    private static delegate*<nint, T*, nint, nint, T*, nint, T*, nint, int, bool, void> Select<E>(int rows)
+    private static delegate*<TileShape*, T*, T*, T*, void> Select<E>(int rows)
         where E : unmanaged => rows switch
         {
             1 => &Tile<Rows1, E>,
@@ -246,6 +250,32 @@ internal static unsafe class GemmKernel<T, V, S>
         if (sizeof(R) > 1) s1 = S.MultiplyAdd(x1, b, s1);
         if (sizeof(R) > 2) s2 = S.MultiplyAdd(x2, b, s2);
     }
+}
+
+/// <summary>The strides of a tile's operands and the length of its sums, which may go over two axes. Strides count elements.</summary>
+internal struct TileShape
+{
+    /// <summary>The length of the inner axis of the sums.</summary>
+    public nint K;
+
+    /// <summary>The length of the outer axis; at least 1.</summary>
+    public nint Outer;
+
+    public nint ARow;
+    public nint ACol;
+
+    /// <summary>From the end of an inner axis of A to the start of the next.</summary>
+    public nint ANext;
+
+    public nint BRow;
+    public nint BNext;
+    public nint CRow;
+
+    /// <summary>Elements in the last vector of a row.</summary>
+    public int Tail;
+
+    /// <summary>Whether to start from C rather than from 0.</summary>
+    public bool Accumulate;
 }
 
 /// <summary>A tile two whole vectors wide.</summary>
