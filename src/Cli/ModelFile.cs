@@ -162,13 +162,13 @@ internal sealed class ModelFile
     private static ImmutableArray<KeyValuePair<string, string>> HypersOf(CompileResult result, CompiledModel chosen, IReadOnlyDictionary<string, string> overrides)
     {
         var declarations = result.Syntax.Root.Declarations;
-        var model = declarations.OfType<ModelSyntax>().First(m => m.Name.Text == chosen.ModelName);
+        var model = chosen.Declaration;
         var train = chosen.IsTraining
             ? declarations.OfType<TrainSyntax>().FirstOrDefault(t => t.Name?.Text == chosen.Name && t.Model.Callee.Span.Text == chosen.ModelName)
             : null;
         var values = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var hyper in declarations.OfType<HyperSyntax>())
-            values[hyper.Name.Text] = hyper.Value.Span.Text;
+        foreach (var (name, hyper) in result.Hypers)
+            values[name] = hyper.Value.Span.Text;
         var parameters = model.Hypers?.Parameters ?? [];
         for (var i = 0; i < parameters.Length; i++)
         {

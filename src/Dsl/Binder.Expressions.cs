@@ -240,19 +240,22 @@ internal sealed partial class Binder
     {
         if (field.Target.Bare is NameSyntax { Name.Text: "random" or "prim" } family && Resolve(family) is null)
         {
-            var name = $"{family.Name.Text}.{field.Name.Text}";
+            var member = $"{family.Name.Text}.{field.Name.Text}";
             if (family.Name.Text == "prim" && Graph.Primitives.TryFind(field.Name.Text, out var primitive))
                 binding.Primitives[field] = primitive;
-            else if (Catalog.Find(name) is { } entry)
+            else if (Catalog.Find(member) is { } entry)
                 binding.Entries[field] = entry;
-            else if (Catalog.Planned.Contains(name))
-                Report(NotYet(name, field.Span));
+            else if (Catalog.Planned.Contains(member))
+                Report(NotYet(member, field.Span));
             else
-                Report(DiagnosticCodes.UnknownName.At(field.Name.Span, $"there is no `{name}`").WithSuggestion(field.Name.Text, field.Name.Span, Family(family.Name.Text)));
+                Report(DiagnosticCodes.UnknownName.At(field.Name.Span, $"there is no `{member}`").WithSuggestion(field.Name.Text, field.Name.Span, Family(family.Name.Text)));
             return;
         }
 
-        Expression(field.Target);
+        if (field.Target.Bare is NameSyntax name && Resolve(name) is null && ImportedAs(name.Name.Text) is { } imported)
+            Qualified(field, imported);
+        else
+            Expression(field.Target);
     }
 
     private static IEnumerable<string> Family(string family) => family == "prim"

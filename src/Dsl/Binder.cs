@@ -11,6 +11,7 @@ namespace Dnn.Dsl;
 internal sealed partial class Binder
 {
     private readonly List<Diagnostic> diagnostics = [];
+    private readonly Module module;
     private readonly Dictionary<string, Symbol> file;
     private readonly FrozenSet<string> perhapsDeclared;
     private readonly HashSet<string> unknown = [];
@@ -18,11 +19,12 @@ internal sealed partial class Binder
     private Scope? scope;
     private bool inTraining;
 
-    private Binder(Binding binding, FrozenSet<string> perhapsDeclared)
+    private Binder(Binding binding, Module module, FrozenSet<string> perhapsDeclared)
     {
         this.binding = binding;
+        this.module = module;
         this.perhapsDeclared = perhapsDeclared;
-        file = binding.File;
+        file = module.Names;
     }
 
     /// <summary>The names of one block, in the blocks around it; a later declaration shadows.</summary>
@@ -52,25 +54,33 @@ internal sealed partial class Binder
         Lambda,
     }
 
-    /// <summary>Binds a file.</summary>
-    public static (Binding Binding, ImmutableArray<Diagnostic> Diagnostics) Bind(SyntaxTree tree)
+    /// <summary>Binds a file and all that it imports.</summary>
+    public static (Binding Binding, ImmutableArray<Diagnostic> Diagnostics) Bind(ImmutableArray<Module> modules)
     {
-        // A name on a line that did not parse may have been declared there: its uses are no errors of their own.
-        var lines = tree.Diagnostics.Where(d => d.IsError && !d.Span.IsNone).Select(d => tree.Source.LineAt(d.Span.Start)).ToHashSet();
-        var perhaps = lines.Count == 0
-            ? FrozenSet<string>.Empty
-            : tree.Tokens.Where(t => t.Kind == TokenKind.Name && lines.Contains(tree.Source.LineAt(t.Start)))
-                .Select(t => tree.Source.Text.Substring(t.Start, t.Length)).ToFrozenSet();
-        var binder = new Binder(new Binding(), perhaps);
-        binder.File(tree.Root);
-        return (binder.binding, [.. binder.Unexpected().OrderBy(d => d.Span.Start)]);
+        var binding = new Binding { Modules = modules };
+        var diagnostics = ImmutableArray.CreateBuilder<Diagnostic>();
+        foreach (var module in modules)
+        {
+            // A name on a line that did not parse may have been declared there: its uses are no errors of their own.
+            var tree = module.Tree;
+            var lines = tree.Diagnostics.Where(d => d.IsError && !d.Span.IsNone).Select(d => tree.Source.LineAt(d.Span.Start)).ToHashSet();
+            var perhaps = lines.Count == 0
+                ? FrozenSet<string>.Empty
+                : tree.Tokens.Where(t => t.Kind == TokenKind.Name && lines.Contains(tree.Source.LineAt(t.Start)))
+                    .Select(t => tree.Source.Text.Substring(t.Start, t.Length)).ToFrozenSet();
+            var binder = new Binder(binding, module, perhaps);
+            binder.File(tree.Root);
+            diagnostics.AddRange(binder.Unexpected());
+        }
+
+        return (binding, diagnostics.ToImmutable());
     }
 
     /// <summary>Binds an expression that does not stand in the file, such as the value of <c>--set</c>, with the names of the top level.</summary>
     /// <exception cref="DiagnosticException">A name is not known.</exception>
     public static void Bind(Binding binding, ExprSyntax expression)
     {
-        var binder = new Binder(binding, FrozenSet<string>.Empty);
+        var binder = new Binder(binding, binding.Root, FrozenSet<string>.Empty);
         binder.Expression(expression);
         new Namer(binding, binder.Report).Recipe(expression);
         if (binder.diagnostics.Count > 0)
@@ -85,6 +95,8 @@ internal sealed partial class Binder
     {
         foreach (var declaration in unit.Declarations)
             Declare(declaration);
+        foreach (var name in missing)
+            file.TryAdd(name.Text, new Symbol(name.Text, SymbolKind.Let, name.Span) { Nature = Nature.Unknown });
         foreach (var declaration in unit.Declarations)
         {
             unknown.Clear();
@@ -131,9 +143,7 @@ internal sealed partial class Binder
         switch (declaration)
         {
             case ImportSyntax import:
-                Report(DiagnosticCodes.NotYet.At(import.Span, "`import` is part of the language, but this version does not have it yet"));
-                foreach (var name in import.Names)
-                    file.TryAdd(name.Local.Text, new Symbol(name.Local.Text, SymbolKind.Let, name.Local.Span) { Nature = Nature.Unknown });
+                Import(import);
                 break;
             case LetSyntax let:
                 foreach (var name in Names(let.Pattern))
@@ -141,20 +151,22 @@ internal sealed partial class Binder
                 break;
             case HyperSyntax hyper:
                 AddToFile(hyper, hyper.Name, IsLayerType(hyper.Type) ? SymbolKind.Recipe : SymbolKind.Hyper, hyper);
-                binding.Hypers.Add(hyper);
+                binding.Hypers.Add(hyper, SettingName(hyper));
                 break;
             case LayerSyntax layer:
                 AddToFile(layer, layer.Name, SymbolKind.Layer, layer);
                 break;
             case ModelSyntax model:
                 AddToFile(model, model.Name, SymbolKind.Model, model);
-                binding.Models.Add(model);
+                if (IsRoot)
+                    binding.Models.Add(model);
                 break;
             case DataSyntax data:
                 AddToFile(data, data.Name, SymbolKind.Data, data);
-                binding.Data.Add(data);
+                if (IsRoot)
+                    binding.Data.Add(data);
                 break;
-            case TrainSyntax train:
+            case TrainSyntax train when IsRoot:
                 var key = train.Name?.Text ?? "";
                 if (binding.Trains.FirstOrDefault(t => (t.Name?.Text ?? "") == key) is { } other)
                 {
@@ -164,16 +176,20 @@ internal sealed partial class Binder
 
                 binding.Trains.Add(train);
                 break;
-            case TestSyntax test:
+            case TestSyntax test when IsRoot:
                 binding.Tests.Add(test);
                 break;
         }
     }
 
+    /// <summary>Whether this is the file that was asked for: models, data, training and tests of others take part by import only.</summary>
+    private bool IsRoot => module == binding.Root;
+
     private void AddToFile(SyntaxNode node, Identifier name, SymbolKind kind, SyntaxNode declaration)
     {
         var symbol = new Symbol(name.Text, kind, name.Span, declaration) { Nature = kind is SymbolKind.Layer or SymbolKind.Recipe ? Nature.Layer : Nature.Unknown };
         binding.Declared[node] = symbol;
+        module.Exports.TryAdd(name.Text, symbol);
         if (!file.TryAdd(name.Text, symbol))
             Twice(name, file[name.Text]);
     }
@@ -508,8 +524,9 @@ internal sealed partial class Binder
             case UnarySyntax unary:
                 Dimension(unary.Operand, known);
                 break;
-            case CallSyntax { Callee: NameSyntax callee } call:
-                Name(callee);
+            case CallSyntax { Callee: NameSyntax { Name.Text: "floor_div" or "ceil_div" } callee } call when Resolve(callee) is null:
+                var entry = binding.Entries[callee] = Catalog.Find(callee.Name.Text)!;
+                ArgumentMatcher.Match($"`{entry.Name}`", entry.ToString(), [.. entry.Parameters.Select(p => new Slot(p.Name, p.IsRequired))], call.Arguments, 0, callee.Span, Report);
                 foreach (var argument in call.Arguments)
                     Dimension(argument.Value, known);
                 break;

@@ -17,6 +17,9 @@ public sealed record CompileOptions
     /// <summary>The values of <c>--set name=value</c>.</summary>
     public IReadOnlyDictionary<string, string> Overrides { get; init; } = ImmutableDictionary<string, string>.Empty;
 
+    /// <summary>Where imported files are read.</summary>
+    public ISourceReader Sources { get; init; } = DiskSources.Instance;
+
     /// <summary>Reads the columns of data files; without it, those of made sources only are checked.</summary>
     public IDataReader? DataReader { get; init; }
 }
@@ -32,6 +35,9 @@ public sealed record CompiledModel(string? Name, string ModelName, Model? Model,
 {
     /// <summary>Whether a <c>train</c> block stands behind it.</summary>
     public bool IsTraining { get; init; }
+
+    /// <summary>The declaration of the model, perhaps in an imported file.</summary>
+    public required ModelSyntax Declaration { get; init; }
 }
 
 /// <summary>A file, compiled: models, data, training and everything that is wrong.</summary>
@@ -50,7 +56,13 @@ public sealed class CompileResult
 
     public SyntaxTree Syntax { get; }
 
-    /// <summary>In order of place.</summary>
+    /// <summary>All files, what is imported before what imports it; <see cref="Syntax"/> is the last.</summary>
+    public ImmutableArray<SyntaxTree> Files => [.. Binding.Modules.Select(m => m.Tree)];
+
+    /// <summary>The hyperparameters of all files by the names that <c>--set</c> knows.</summary>
+    public IEnumerable<KeyValuePair<string, HyperSyntax>> Hypers => Binding.Hypers.Select(h => KeyValuePair.Create(h.Value, h.Key));
+
+    /// <summary>In order of place, those of imported files before those of the file that imports.</summary>
     public ImmutableArray<Diagnostic> Diagnostics { get; }
 
     public bool HasErrors => Diagnostics.Any(d => d.IsError);
@@ -111,13 +123,16 @@ public static class Compiler
 
     private static CompileResult Compile(SyntaxTree tree, CompileOptions options)
     {
-        var (binding, found) = Binder.Bind(tree);
-        var diagnostics = new List<Diagnostic>([.. tree.Diagnostics, .. found]);
+        var (modules, unread) = ModuleLoader.Load(tree, options.Sources);
+        var (binding, found) = Binder.Bind(modules);
+        var diagnostics = new List<Diagnostic>([.. modules.SelectMany(m => m.Tree.Diagnostics), .. unread, .. found]);
         var models = ImmutableArray<CompiledModel>.Empty;
         var data = ImmutableArray<DataDescription>.Empty;
         if (!diagnostics.Any(d => d.IsError))
-            (models, data) = Elaborate(tree, binding, options, Once(diagnostics));
-        return new CompileResult(tree, binding, options, models, data, [.. diagnostics.OrderBy(d => d.Span.Source == tree.Source ? d.Span.Start : -1)]);
+            (models, data) = Elaborate(binding, options, Once(diagnostics));
+        var order = modules.Select((m, i) => (m.Tree.Source, Index: i)).ToDictionary(m => m.Source, m => m.Index);
+        return new CompileResult(tree, binding, options, models, data,
+            [.. diagnostics.OrderBy(d => d.Span.IsNone ? -1 : order.GetValueOrDefault(d.Span.Source, -1)).ThenBy(d => d.Span.Start)]);
     }
 
     /// <summary>The same thing is said once, however many models it concerns.</summary>
@@ -131,34 +146,36 @@ public static class Compiler
         };
     }
 
-    private static (ImmutableArray<CompiledModel> Models, ImmutableArray<DataDescription> Data) Elaborate(SyntaxTree tree, Binding binding, CompileOptions options, Action<Diagnostic> report)
+    private static (ImmutableArray<CompiledModel> Models, ImmutableArray<DataDescription> Data) Elaborate(Binding binding, CompileOptions options, Action<Diagnostic> report)
     {
         var overrides = new Overrides(binding, options.Overrides);
         overrides.ReportUnknown(Settings(binding), report);
         var top = new Elaborator(binding, overrides, report, "");
-        top.TopLevel(tree.Root);
+        foreach (var module in binding.Modules)
+            top.TopLevel(module.Tree.Root);
         var binder = new DataBinder(overrides, top, options.DataReader, report);
-        var data = binding.Data.ToDictionary(d => d.Name.Text, d => (Syntax: d, Value: binder.Data(d)), StringComparer.Ordinal);
+        var data = binding.Data.ToDictionary(d => d, binder.Data);
         var models = ImmutableArray.CreateBuilder<CompiledModel>();
         foreach (var train in binding.Trains)
         {
             var syntax = (ModelSyntax)binding.Uses[(NameSyntax)train.Model.Callee].Declaration!;
             var model = new Elaborator(binding, overrides, report, syntax.Name.Text).Model(syntax, train.Model.Arguments);
-            var (source, value) = data[train.Data.Text];
+            var source = (DataSyntax)binding.File[train.Data.Text].Declaration!;
+            var value = data[source];
             var recipe = binder.Recipe(train, model, value?.Description);
             if (model is not null && value?.Schema is { } schema)
                 binder.CheckColumns(syntax, model, source, schema);
             if (model is { Losses.IsEmpty: true })
                 report(DiagnosticCodes.MissingLoss.At(train.Model.Span, $"`{model.Name}` has no `loss`, so there is nothing to minimize").With(syntax.Name.Span, "declared here"));
-            models.Add(new CompiledModel(train.Name?.Text, syntax.Name.Text, model, value?.Description, value?.Schema, recipe) { IsTraining = true });
+            models.Add(new CompiledModel(train.Name?.Text, syntax.Name.Text, model, value?.Description, value?.Schema, recipe) { IsTraining = true, Declaration = syntax });
         }
 
-        foreach (var syntax in binding.Models.Where(m => models.All(c => c.ModelName != m.Name.Text)))
-            models.Add(new CompiledModel(null, syntax.Name.Text, new Elaborator(binding, overrides, report, syntax.Name.Text).Model(syntax, []), null, null, null));
+        foreach (var syntax in binding.Models.Where(m => models.All(c => c.Declaration != m)))
+            models.Add(new CompiledModel(null, syntax.Name.Text, new Elaborator(binding, overrides, report, syntax.Name.Text).Model(syntax, []), null, null, null) { Declaration = syntax });
         foreach (var test in binding.Tests)
             TestRunner.Check(binding, overrides, test, report);
         ReportChoice(binding, options, report);
-        return (models.ToImmutable(), [.. binding.Data.Where(d => data[d.Name.Text].Value is not null).Select(d => data[d.Name.Text].Value!.Value.Description)]);
+        return (models.ToImmutable(), [.. binding.Data.Select(d => data[d]).Where(d => d is not null).Select(d => d!.Value.Description)]);
     }
 
     private static void ReportChoice(Binding binding, CompileOptions options, Action<Diagnostic> report)
@@ -179,7 +196,7 @@ public static class Compiler
     /// <summary>All names that <c>--set</c> may use.</summary>
     private static HashSet<string> Settings(Binding binding) =>
     [
-        .. binding.Hypers.Select(h => h.Name.Text),
+        .. binding.Hypers.Values,
         .. binding.Models.SelectMany(m => m.Hypers?.Parameters ?? []).Select(p => p.Name.Text),
         .. binding.Trains.SelectMany(DataBinder.Settings),
     ];

@@ -242,6 +242,26 @@ public static class DiagnosticCodes
         "let a = b + 1\nlet b = a - 1",
         "let a = 2\nlet b = a - 1");
 
+    public static readonly DiagnosticDescriptor ImportNotFound = Error("DNN0123", "import of what cannot be read",
+        "A path in quotes leads to a file, relative to the one that imports; a name such as `std.resnet` to a file of the library.",
+        "import std.resnets (basic_block)",
+        "import std.resnet (basic_block)");
+
+    public static readonly DiagnosticDescriptor UnknownImport = Error("DNN0124", "import of a name that the file does not declare",
+        "What stands at the top level of a file can be imported from it: layers, models, data, hyperparameters and constants. What it imports itself is imported from where it comes from.",
+        "import std.resnet (basic_blok)",
+        "import std.resnet (basic_block)");
+
+    public static readonly DiagnosticDescriptor ImportCircle = Error("DNN0125", "files that import each other",
+        "What a file imports is read before it, so imports cannot go in a circle. Put what several files need in one that imports none of them.",
+        "import \"input.dnn\" (block)",
+        "import std.resnet (basic_block)");
+
+    public static readonly DiagnosticDescriptor ImportOutside = Error("DNN0126", "import from outside of the folder",
+        "Imports stay below the folder of the file that the command was given: what a model is made of lies in one place, and a file from elsewhere reads nothing else.",
+        "import \"../blocks.dnn\" (block)",
+        "import std.resnet (basic_block)");
+
     // ---- 0300–0399: types and shapes -------------------------------------------------------------------------------------
 
     public static readonly DiagnosticDescriptor TypeMismatch = Error("DNN0300", "value of another type",

@@ -41,24 +41,25 @@ internal sealed partial class Elaborator
             case "len":
                 return Length(Values(entry, arguments, piped, at, c, null, out _)[0]!, at);
             case "floor_div" or "ceil_div":
-                return Quotient(entry, Values(entry, arguments, piped, at, c, null, out var parts), parts, at);
+                var values = Values(entry, arguments, piped, at, c, null, out var parts);
+                return DimValue.Of(Quotient(entry, SizeOf(values[0]!, parts[0] ?? at), SizeOf(values[1]!, parts[1] ?? at), at));
         }
 
         if (entry.Kind == CatalogKind.Derivative)
             return Derivative(entry, arguments, piped, at, c);
-        var values = Values(entry, arguments, piped, at, c, null, out var sites);
+        var given = Values(entry, arguments, piped, at, c, null, out var sites);
         var operands = new List<(ExprSyntax, Expr)>();
-        var converted = new object?[values.Length];
+        var converted = new object?[given.Length];
         var isStatic = entry.Kind == CatalogKind.Function && !entry.Name.StartsWith("random.", StringComparison.Ordinal);
         var tensors = 0;
-        for (var i = 0; i < values.Length; i++)
+        for (var i = 0; i < given.Length; i++)
         {
             var parameter = entry.Parameters[i];
-            converted[i] = values[i] is null ? DefaultOf(parameter) : Convert(values[i]!, parameter, sites[i] ?? at, c);
+            converted[i] = given[i] is null ? DefaultOf(parameter) : Convert(given[i]!, parameter, sites[i] ?? at, c);
             if (converted[i] is Expr tensor)
             {
                 operands.Add((sites[i] ?? at, tensor));
-                isStatic &= values[i] is IntValue or FloatValue or BoolValue { IsPhase: false };
+                isStatic &= given[i] is IntValue or FloatValue or BoolValue { IsPhase: false };
                 tensors++;
             }
             else if (converted[i] is ImmutableArray<Expr> several)
@@ -130,21 +131,21 @@ internal sealed partial class Elaborator
         _ => throw Error(DiagnosticCodes.TypeMismatch, at.Span, $"`len` counts the items of a list, and this is {value.Describe()}"),
     };
 
-    private static Value Quotient(CatalogEntry entry, Value?[] values, ExprSyntax?[] sites, ExprSyntax at)
+    /// <summary><c>floor_div(a, b)</c> or <c>ceil_div(a, b)</c>.</summary>
+    private static Dim Quotient(CatalogEntry entry, Dim a, Dim b, ExprSyntax at)
     {
-        var (a, b) = (SizeOf(values[0]!, sites[0] ?? at), SizeOf(values[1]!, sites[1] ?? at));
         if (b.Equals(Dim.Zero))
             throw Error(DiagnosticCodes.DivisionByZero, at.Span, $"{a} is divided by 0");
         if (a.IsKnown && b.IsKnown)
         {
             var (quotient, rest) = Math.DivRem(a.Value, b.Value);
             var down = rest != 0 && (rest < 0) != (b.Value < 0);
-            return new IntValue(entry.Name == "floor_div" ? quotient - (down ? 1 : 0) : quotient + (rest != 0 && !down ? 1 : 0));
+            return Dim.Of(entry.Name == "floor_div" ? quotient - (down ? 1 : 0) : quotient + (rest != 0 && !down ? 1 : 0));
         }
 
         try
         {
-            return DimValue.Of(entry.Name == "floor_div" ? Dim.FloorDiv(a, b) : Dim.CeilDiv(a, b));
+            return entry.Name == "floor_div" ? Dim.FloorDiv(a, b) : Dim.CeilDiv(a, b);
         }
         catch (ShapeException e)
         {
@@ -317,6 +318,7 @@ internal sealed partial class Elaborator
             {
                 "auto" => Initializers.Auto,
                 "zeros()" => Initializers.Zeros,
+                "ones()" => Initializers.Ones,
                 "normal(1)" => Initializers.Normal(1),
                 "normal(0.02)" => Initializers.Normal(0.02),
                 _ => throw new InvalidOperationException($"no initializer {text}"),

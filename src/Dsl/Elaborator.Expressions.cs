@@ -67,7 +67,7 @@ internal sealed partial class Elaborator
 
     private static Value Known(Value value) => value is ErrorValue ? throw new DiagnosticException(null) : value;
 
-    private Value Value(Symbol symbol, NameSyntax name, Context c)
+    private Value Value(Symbol symbol, ExprSyntax name, Context c)
     {
         switch (symbol.Kind)
         {
@@ -543,6 +543,8 @@ internal sealed partial class Elaborator
     {
         if (binding.Entries.TryGetValue(field, out var entry))
             return EntryValue(entry, c);
+        if (binding.Qualified.TryGetValue(field, out var symbol))
+            return Known(Value(symbol, field, c));
         if (binding.Primitives.TryGetValue(field, out var primitive))
             throw Error(DiagnosticCodes.NotCallable, field.Span, $"`prim.{primitive.Name}` needs its arguments");
         var target = Eval(field.Target, c);

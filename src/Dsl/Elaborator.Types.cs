@@ -204,6 +204,8 @@ internal sealed partial class Elaborator
                 foreach (var rest in binary.Rest)
                     left = Combine(rest, left, Size(rest.Operand, c, free), syntax);
                 return left;
+            case CallSyntax { Arguments: [var dividend, var divisor] } call when binding.Entries.TryGetValue(call.Callee.Bare, out var entry) && entry.Name is "floor_div" or "ceil_div":
+                return Quotient(entry, Size(dividend.Value, c, free), Size(divisor.Value, c, free), call);
             case EllipsisSyntax dots:
                 throw Error(DiagnosticCodes.TypeMismatch, dots.Span, "`...` has no place here: all sizes must be given");
             default:
@@ -377,6 +379,7 @@ internal sealed partial class Elaborator
         NameSyntax name => [name],
         BinarySyntax binary => binary.Rest.Select(r => r.Operand).Prepend(binary.First).SelectMany(NamesIn),
         UnarySyntax unary => NamesIn(unary.Operand),
+        CallSyntax call => call.Arguments.SelectMany(a => NamesIn(a.Value)),
         _ => [],
     };
 

@@ -189,7 +189,7 @@ internal sealed partial class Elaborator
         Value value;
         if (symbol.Declaration is HyperSyntax hyper)
         {
-            var syntax = overrides.Take(hyper.Name.Text, hyper.Type) ?? hyper.Value;
+            var syntax = overrides.Take(binding.Hypers[hyper], hyper.Type) ?? hyper.Value;
             value = symbol.Kind == SymbolKind.Recipe ? new RecipeValue(syntax, fileContext) : ConvertStatic(Eval(syntax, fileContext), hyper.Type, syntax, hyper.Name);
             if (hyper.Range is { } range)
                 CheckRange(hyper, value, syntax, range);

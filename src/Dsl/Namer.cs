@@ -208,6 +208,10 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
             case IndexSyntax index:
                 Visit(index.Target, body, null);
                 break;
+            case FieldSyntax field when binding.Qualified.TryGetValue(field, out var imported):
+                if (IsConstructed(imported))
+                    Construct(field, imported.Name, body, given);
+                break;
             case FieldSyntax field:
                 Visit(field.Target, body, null);
                 break;

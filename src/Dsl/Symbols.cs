@@ -98,11 +98,19 @@ internal sealed class Binding
     /// <summary>What is wrong in the block of an <c>assert_error</c>, as far as names tell.</summary>
     public Dictionary<AssertErrorSyntax, List<Diagnostic>> Expected { get; } = [];
 
-    /// <summary>The names of the top level.</summary>
-    public Dictionary<string, Symbol> File { get; } = new(StringComparer.Ordinal);
+    /// <summary>Hyperparameters of imported files: <c>resnet.width</c>.</summary>
+    public Dictionary<FieldSyntax, Symbol> Qualified { get; } = [];
 
-    /// <summary>The hyperparameters of the top level, in order.</summary>
-    public List<HyperSyntax> Hypers { get; } = [];
+    /// <summary>All files, what is imported before what imports it; the last is the one that was asked for.</summary>
+    public ImmutableArray<Module> Modules { get; init; }
+
+    public Module Root => Modules[^1];
+
+    /// <summary>The names of the top level.</summary>
+    public Dictionary<string, Symbol> File => Root.Names;
+
+    /// <summary>The hyperparameters of all files in order, and the names that <c>--set</c> knows them by.</summary>
+    public Dictionary<HyperSyntax, string> Hypers { get; } = [];
 
     public List<ModelSyntax> Models { get; } = [];
 

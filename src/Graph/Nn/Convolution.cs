@@ -68,6 +68,8 @@ public sealed record Padding
                 var total = ((Dim.CeilDiv(size, stride[i]) - 1) * stride[i]) + extent - size;
                 if (total.IsKnown)
                     total = Math.Max(0, total.Value);
+                else if (extent == 1)
+                    total = Dim.Zero;
                 else if (extent < stride[i])
                     throw new ShapeException($"{layer}: how much padding = \"same\" is depends on the size {size} where the stride is larger than the window; give the padding in numbers", x);
                 low[i] = Dim.FloorDiv(total, 2);

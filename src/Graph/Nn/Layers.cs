@@ -33,17 +33,17 @@ public static partial class Layers
     }
 
     /// <summary>(x − mean) / √(variance + eps) · weight + bias over the last axis (Ba et al. 2016).</summary>
-    public static Layer LayerNorm(double eps = 1e-5) => new("layer_norm", (context, x) => Affine(context, Normal(x, -1, eps)));
+    public static Layer LayerNorm(double eps = 1e-5, Initializer? init = null) => new("layer_norm", (context, x) => Affine(context, Normal(x, -1, eps), init));
 
     /// <summary>x / √(mean x² + eps) · weight over the last axis (Zhang and Sennrich 2019).</summary>
-    public static Layer RmsNorm(double eps = 1e-5) => new("rms_norm", (context, x) =>
-        x * (x.Square().Mean(-1, keep: true) + eps).Rsqrt() * context.Parameter("weight", new Shape(x.Shape[^1]), Initializers.Ones));
+    public static Layer RmsNorm(double eps = 1e-5, Initializer? init = null) => new("rms_norm", (context, x) =>
+        x * (x.Square().Mean(-1, keep: true) + eps).Rsqrt() * context.Parameter("weight", new Shape(x.Shape[^1]), init ?? Initializers.Ones));
 
     /// <summary>
     /// (x − mean) / √(variance + eps) · weight + bias for each channel of the last axis, over all others: in training the batch's, in
     /// evaluation the running mean and (unbiased) variance, new = momentum · old + (1 − momentum) · batch (Ioffe and Szegedy 2015).
     /// </summary>
-    public static Layer BatchNorm(double momentum = 0.9, double eps = 1e-5) => new("batch_norm", (context, x) =>
+    public static Layer BatchNorm(double momentum = 0.9, double eps = 1e-5, Initializer? init = null) => new("batch_norm", (context, x) =>
     {
         if (x.Rank < 2)
             throw new ShapeException($"batch_norm takes a batch of vectors or images, not {x.Shape}", x.Shape);
@@ -60,14 +60,14 @@ public static partial class Layers
         context.Update("var", (momentum * runningVariance) + ((1 - momentum) * unbiased));
         var inTraining = centred * (variance + eps).Rsqrt();
         var inEvaluation = (x - runningMean) * (runningVariance + eps).Rsqrt();
-        return Affine(context, Expr.Phase(inTraining, inEvaluation));
+        return Affine(context, Expr.Phase(inTraining, inEvaluation), init);
     });
 
     /// <summary>
     /// (x − mean) / √(variance + eps) · weight + bias, mean and variance of each row over all positions and the channels of one group; the channels
     /// are the last axis (Wu and He 2018).
     /// </summary>
-    public static Layer GroupNorm(int groups, double eps = 1e-5)
+    public static Layer GroupNorm(int groups, double eps = 1e-5, Initializer? init = null)
     {
         RequirePositive("group_norm", "groups", groups);
         return new("group_norm", (context, x) =>
@@ -79,7 +79,7 @@ public static partial class Layers
                 throw new ShapeException($"group_norm: the {channels} channels of {x.Shape} do not divide into {groups} groups", x.Shape, axis: x.Rank - 1);
             var grouped = x.Reshape(new Shape([.. x.Shape.Dims[..^1], groups, size]));
             var axes = Enumerable.Range(1, x.Rank).Where(i => i != x.Rank - 1).ToArray();
-            return Affine(context, Normal(grouped, axes, eps).Reshape(x.Shape));
+            return Affine(context, Normal(grouped, axes, eps).Reshape(x.Shape), init);
         });
     }
 
@@ -87,9 +87,9 @@ public static partial class Layers
     /// (x − mean) / √(variance + eps) · weight + bias, mean and variance of each row and channel over all positions; the channels are the last axis
     /// (Ulyanov et al. 2016).
     /// </summary>
-    public static Layer InstanceNorm(double eps = 1e-5) => new("instance_norm", (context, x) => x.Rank < 3
+    public static Layer InstanceNorm(double eps = 1e-5, Initializer? init = null) => new("instance_norm", (context, x) => x.Rank < 3
         ? throw new ShapeException($"instance_norm takes a batch of sequences or images, not {x.Shape}: there is nothing to take a mean over; layer_norm normalizes vectors", x.Shape)
-        : Affine(context, Normal(x, [.. Enumerable.Range(1, x.Rank - 2)], eps)));
+        : Affine(context, Normal(x, [.. Enumerable.Range(1, x.Rank - 2)], eps), init));
 
     /// <summary>x + weight[position], a vector learned for each position of the axis before the last; weight is [max_len, D] (Gehring et al. 2017).</summary>
     public static Layer PositionalEmbedding(int maxLength, Initializer? init = null)
@@ -166,15 +166,15 @@ public static partial class Layers
 
     public static Expr Embedding(this Expr x, int vocab, int dim, Initializer? init = null) => Embedding(vocab, dim, init).Apply(x);
 
-    public static Expr LayerNorm(this Expr x, double eps = 1e-5) => LayerNorm(eps).Apply(x);
+    public static Expr LayerNorm(this Expr x, double eps = 1e-5, Initializer? init = null) => LayerNorm(eps, init).Apply(x);
 
-    public static Expr RmsNorm(this Expr x, double eps = 1e-5) => RmsNorm(eps).Apply(x);
+    public static Expr RmsNorm(this Expr x, double eps = 1e-5, Initializer? init = null) => RmsNorm(eps, init).Apply(x);
 
-    public static Expr BatchNorm(this Expr x, double momentum = 0.9, double eps = 1e-5) => BatchNorm(momentum, eps).Apply(x);
+    public static Expr BatchNorm(this Expr x, double momentum = 0.9, double eps = 1e-5, Initializer? init = null) => BatchNorm(momentum, eps, init).Apply(x);
 
-    public static Expr GroupNorm(this Expr x, int groups, double eps = 1e-5) => GroupNorm(groups, eps).Apply(x);
+    public static Expr GroupNorm(this Expr x, int groups, double eps = 1e-5, Initializer? init = null) => GroupNorm(groups, eps, init).Apply(x);
 
-    public static Expr InstanceNorm(this Expr x, double eps = 1e-5) => InstanceNorm(eps).Apply(x);
+    public static Expr InstanceNorm(this Expr x, double eps = 1e-5, Initializer? init = null) => InstanceNorm(eps, init).Apply(x);
 
     public static Expr PositionalEmbedding(this Expr x, int maxLength, Initializer? init = null) => PositionalEmbedding(maxLength, init).Apply(x);
 
@@ -204,9 +204,9 @@ public static partial class Layers
         return centred * (centred.Square().Mean(axes, keep: true) + eps).Rsqrt();
     }
 
-    private static Expr Affine(LayerContext context, Expr x)
+    private static Expr Affine(LayerContext context, Expr x, Initializer? init)
     {
         var shape = new Shape(x.Shape[^1]);
-        return (x * context.Parameter("weight", shape, Initializers.Ones)) + context.Parameter("bias", shape, Initializers.Zeros);
+        return (x * context.Parameter("weight", shape, init ?? Initializers.Ones)) + context.Parameter("bias", shape, Initializers.Zeros);
     }
 }

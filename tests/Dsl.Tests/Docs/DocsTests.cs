@@ -35,12 +35,17 @@ public class DocsTests
     [Theory]
     [InlineData("README.md")]
     [InlineData("docs/language.md")]
-    public void Every_complete_file_in_a_document_compiles(string document)
+    public void Every_file_in_a_document_compiles(string document)
     {
-        var blocks = File.ReadAllText(RepoRoot.Combine(document)).Split("```dnn\n").Skip(1).Select(b => b[..b.IndexOf("```", StringComparison.Ordinal)]).Where(b => b.StartsWith("dnn 1")).ToList();
+        // The reference has files only; elsewhere a fragment may show what a command prints.
+        var blocks = File.ReadAllText(RepoRoot.Combine(document)).Split("```dnn\n").Skip(1).Select(b => b[..b.IndexOf("```", StringComparison.Ordinal)])
+            .Where(b => document == "docs/language.md" || b.StartsWith("dnn 1", StringComparison.Ordinal)).ToList();
         Assert.NotEmpty(blocks);
         foreach (var block in blocks)
-            Assert.Empty(Compiler.Compile(new SourceText(block, document)).Diagnostics);
+        {
+            var found = Compile.Diagnostics(new SourceText(block, document));
+            Assert.True(found.Count == 0, $"{block}\n\n{new DiagnosticFormatter().Format(found)}");
+        }
     }
 
     private static string Cell(string text) => text.Replace("|", "\\|").Replace("\n", " ");

@@ -1,0 +1,60 @@
+using Dnn.Graph;
+using Xunit;
+
+namespace Dnn.Dsl.Tests;
+
+/// <summary>The blocks that ship with the program.</summary>
+public class StandardLibraryTests
+{
+    /// <summary>Every layer of the library with a model that uses it: input, expression, shape of the result.</summary>
+    public static TheoryData<string, string, string, string> Samples() => new()
+    {
+        { "std.resnet.conv_norm", "[B, 8, 8, 3]", "conv_norm(4, 3, stride = 2)", "[B, 4, 4, 4]" },
+        { "std.resnet.shortcut", "[B, 8, 8, 3]", "shortcut(4)", "[B, 8, 8, 4]" },
+        { "std.resnet.basic_block", "[B, H, 8, 3]", "basic_block(4, stride = 2)", "[B, floor_div(H + 1, 2), 4, 4]" },
+        { "std.resnet.bottleneck", "[B, 8, 8, 16]", "bottleneck(4)", "[B, 8, 8, 16]" },
+        { "std.resnet.stage", "[B, 8, 8, 4]", "stage(4, 3, stride = 2)", "[B, 4, 4, 4]" },
+        { "std.resnet.stem", "[B, 32, 32, 3]", "stem(4)", "[B, 8, 8, 4]" },
+        { "std.resnet.resnet", "[B, 8, 8, 3]", "resnet([1, 1], width = 4)", "[B, 8]" },
+    };
+
+    private static Model Model(string name, string input, string expression) => Compile.Model(
+        $"import {name[..name.LastIndexOf('.')]} ({name[(name.LastIndexOf('.') + 1)..]})\nmodel M() {{\n  input x: {input}\n  let y = x |> {expression}\n  output out = y\n  loss mean(y ** 2)\n}}\n");
+
+    [Theory]
+    [MemberData(nameof(Samples))]
+    public void Each_layer_gives_what_it_says_and_every_parameter_gets_a_gradient(string name, string input, string expression, string shape)
+    {
+        var model = Model(name, input, expression);
+        Assert.Equal(shape, model.Outputs[0].Value.Shape.ToString());
+        Assert.NotEmpty(model.Parameters);
+        var gradients = Gradient.Of(Phases.Resolve([model.TotalLoss], training: true)[0], [.. model.Parameters.Select(p => p.Variable)]);
+        Assert.All(model.Parameters.Zip(gradients), p => Assert.True(p.Second is not null, p.First.Path));
+    }
+
+    [Fact]
+    public void Every_layer_has_documentation_and_a_sample()
+    {
+        var samples = Samples().Select(s => (string)s[0]).ToHashSet();
+        Assert.NotEmpty(StandardLibrary.Names);
+        foreach (var name in StandardLibrary.Names)
+        {
+            var tree = StandardLibrary.Find(name)!;
+            Assert.Empty(Compiler.Compile(tree.Source).Diagnostics);
+            foreach (var layer in tree.Root.Declarations.OfType<LayerSyntax>())
+            {
+                Assert.True(layer.Documentation is { Length: > 20 }, $"{name}.{layer.Name.Text} has no documentation");
+                Assert.Contains($"{name}.{layer.Name.Text}", samples);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_residual_block_begins_as_its_shortcut()
+    {
+        var model = Model("std.resnet.basic_block", "[B, 8, 8, 4]", "basic_block(4)");
+        Assert.Equal(["basic_block_0.conv_norm_0.conv2d_0.weight", "basic_block_0.conv_norm_0.batch_norm_0.weight", "basic_block_0.conv_norm_0.batch_norm_0.bias",
+            "basic_block_0.conv_norm_1.conv2d_0.weight", "basic_block_0.conv_norm_1.batch_norm_0.weight", "basic_block_0.conv_norm_1.batch_norm_0.bias"], Compile.Paths(model));
+        Assert.Equal(Initializers.Zeros, model.Parameters[4].Initializer);
+    }
+}
