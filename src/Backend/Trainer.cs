@@ -86,7 +86,8 @@ public sealed class Trainer
     private readonly TrainingRecipe recipe;
     private readonly DataSet data;
     private readonly Session training;
-    private readonly Session? evaluation;
+    private readonly LbfgsLoop? loop;
+    private readonly SplitEvaluation? evaluation;
     private readonly Feeder feeder;
     private readonly Batches batches;
     private readonly string[] valueNames;
@@ -113,17 +114,18 @@ public sealed class Trainer
         (this.model, this.recipe) = (model, recipe);
         this.data = data = data.Cast(options.Float);
         var train = data[DataDescription.Train];
-        batches = new Batches(train.Rows, recipe.Batch, recipe.Seed, recipe.Shuffle);
+        batches = new Batches(train.Rows, recipe.Optimizer is Lbfgs ? Math.Max(1, train.Rows) : recipe.Batch, recipe.Seed, recipe.Shuffle && recipe.Optimizer is not Lbfgs);
         TotalSteps = Math.Min(recipe.Steps ?? long.MaxValue, (long)recipe.Epochs * batches.Count);
         var program = TrainingStep.Build(model, recipe, TotalSteps).Simplify(model.Provenance);
         training = new Session(program, options);
+        loop = recipe.Optimizer is Lbfgs lbfgs ? new LbfgsLoop(training, lbfgs) : null;
         valueNames = [.. program.Outputs.Select(o => o.Name).TakeWhile(n => n != TrainingStep.GradientNormName)];
         sums = new double[valueNames.Length];
         feeder = new Feeder(model);
         feeder.Check(data);
         var others = data.Splits.Where(s => s.Name != DataDescription.Train).ToArray();
         if (others.Length > 0)
-            evaluation = new Session(TrainingStep.Evaluation(model).Simplify(model.Provenance), options);
+            evaluation = new SplitEvaluation(model, options);
         (watchedSplit, watched) = Watched(recipe.EarlyStop?.On ?? (data.TryGet("validation") is null ? "train.loss" : "validation.loss"));
 
         feeder.Prepare(training, train, batches.Size);
@@ -206,7 +208,7 @@ public sealed class Trainer
             if (evaluation is not null)
             {
                 var weights = Weights;
-                records.AddRange(data.Splits.Where(s => s.Name != DataDescription.Train).Select(s => Record(s.Name, Evaluate(evaluation, weights, s, feeder, recipe.Batch), seconds)));
+                records.AddRange(data.Splits.Where(s => s.Name != DataDescription.Train).Select(s => Record(s.Name, evaluation.Run(weights, s, feeder, recipe.Batch), seconds)));
             }
 
             Judge(records);
@@ -268,8 +270,7 @@ public sealed class Trainer
         var feeder = new Feeder(model);
         data = data.Cast(options.Float);
         feeder.Check(data);
-        var session = new Session(TrainingStep.Evaluation(model).Simplify(model.Provenance), options);
-        return Evaluate(session, weights, data[split], feeder, batch);
+        return new SplitEvaluation(model, options).Run(weights, data[split], feeder, batch);
     }
 
     /// <summary>Checks weights against what a model needs.</summary>
@@ -287,34 +288,40 @@ public sealed class Trainer
             session.SetState(name, name is TrainingStep.StepName or TrainingStep.SeedName ? Tensor.Scalar(0L) : weights[name]);
     }
 
-    private static IReadOnlyList<KeyValuePair<string, double>> Evaluate(Session session, Weights weights, DataSplit split, Feeder feeder, int batch)
-    {
-        var names = session.Program.Outputs.Select(o => o.Name).ToArray();
-        var totals = new double[names.Length];
-        var rows = new Batches(split.Rows, batch, 0, shuffle: false);
-        feeder.Prepare(session, split, rows.Size);
-        Share(weights, session);
-        for (var i = 0; i < rows.Count; i++)
-        {
-            feeder.Feed(session, split, rows[i]);
-            session.Run();
-            for (var k = 0; k < totals.Length; k++)
-                totals[k] += session.ReadScalar(k) * rows[i].Length;
-        }
-
-        return [.. names.Select((n, i) => KeyValuePair.Create(n, totals[i] / split.Rows))];
-    }
-
     private void RunStep(DataSplit train)
     {
         var rows = batches[progress.Batch];
         feeder.Feed(training, train, rows);
-        if (training.Run() == RunResult.NotFinite)
-            throw Blamed();
-        for (var i = 0; i < sums.Length; i++)
-            sums[i] += training.ReadScalar(i) * rows.Length;
-        rate = training.ReadScalar(sums.Length + 1);
+        if (loop is not null)
+        {
+            RunLoop(rows.Length);
+        }
+        else
+        {
+            if (training.Run() == RunResult.NotFinite)
+                throw Blamed();
+            Count(rows.Length);
+        }
+
         progress.Advance(rows.Length);
+    }
+
+    private void RunLoop(int rows)
+    {
+        var converged = loop!.Step(() =>
+        {
+            Count(rows);
+            return rate;
+        }) ?? throw Blamed();
+        progress = progress with { Stopped = converged };
+    }
+
+    /// <summary>Takes the outputs of a run into the sums.</summary>
+    private void Count(int rows)
+    {
+        for (var i = 0; i < sums.Length; i++)
+            sums[i] += training.ReadScalar(i) * rows;
+        rate = training.ReadScalar(sums.Length + 1);
     }
 
     private NonFiniteException Blamed()

@@ -46,7 +46,7 @@ internal sealed class GraphDecoder
         d => d.Reduce(axes => new Sum(axes), false), d => d.Reduce(axes => new Sum(axes), false), d => d.IntegerSum(),
         d => d.Stretch(), d => d.Stretch(), d => d.Reshape(), d => d.Reshape(), d => d.Transpose(), d => d.Transpose(), d => d.Reverse(), d => d.Slice(), d => d.Slice(), d => d.Pad(), d => d.Pad(),
         d => d.Concat(), d => d.DotGeneral(), d => d.DotGeneral(), d => d.ConvGeneral(), d => d.ConvGeneral(), d => d.Gather(), d => d.Gather(), d => d.ScatterAdd(), d => d.ScatterAdd(),
-        d => d.DynamicSlice(), d => d.DynamicUpdateSlice(), d => d.DynamicUpdateSlice(), d => d.LinearRecurrence(), d => d.LinearRecurrence(), d => d.CumProd(), d => d.ArgSort(), d => d.CustomGradient(),
+        d => d.DynamicSlice(), d => d.DynamicUpdateSlice(), d => d.DynamicUpdateSlice(), d => d.LinearRecurrence(), d => d.LinearRecurrence(), d => d.CumProd(), d => d.ArgSort(), d => d.CustomGradient(), d => d.PickFloat() is { } x ? Expr.Make(new Pooled(), x) : null,
         d => d.NewShape(1) is var shape ? Expr.Iota(shape, d.Next(shape.Rank)) : null,
         d => Expr.Size(Palette[2 + d.Next(2)] * (1 + d.Next(2))),
         d => Expr.Make(new RngBits(d.NewShape(0)), Expr.Make(new RngFold(), d.Key(), d.Key())).Cast(DType.Float) * Math.ScaleB(1, -24),

@@ -24,15 +24,15 @@ public static partial class Catalog
     public static FrozenSet<string> Planned { get; } = (
         "conv_transpose1d conv_transpose2d "
         + "drop_path rnn lstm gru attention rope transformer_block graph_conv graph_attention message_passing parallel checkpoint frozen no_decay "
-        + "lr_scale time_distributed adaptive_avg_pool2d resize prod cumsum cumprod einsum "
-        + "rearrange reduce scatter_add top_k sort scan vmap jacobian hessian "
-        + "random.categorical random.permutation ctc "
-        + "adafactor lbfgs sine_wave copy_task reverse_task idx npz images "
+        + "lr_scale time_distributed adaptive_avg_pool2d resize einsum "
+        + "rearrange reduce scan "
+        + "ctc "
+        + "sine_wave copy_task reverse_task idx npz images "
         + "text jsonl safetensors graph").Split(' ').ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>All rows, in order of kind and name.</summary>
     public static ImmutableArray<CatalogEntry> All { get; } =
-        [.. Layers().Concat(Functions()).Concat(Derivatives()).Concat(Descriptions()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
+        [.. Layers().Concat(Functions()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
 
     private static readonly FrozenDictionary<string, CatalogEntry> _byName = All.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal);
 
@@ -125,6 +125,8 @@ public static partial class Catalog
             Derivative("vjp", "y, x: any, v, unused: error|zeros = error", "Σᵢ vᵢ · ∂yᵢ/∂x", "y and v of one shape; x: [...] → [...]", "Reverse mode: pulls a cotangent of y back to x."),
             Derivative("jvp", "y, x: any, v, unused: error|zeros = error", "∂y/∂x · v", "x and v of one shape → the shape of y", "Forward mode: the change of y when x moves along v."),
             Derivative("hvp", "y, x: any, v, unused: error|zeros = error", "∂²y/∂x² · v", "[] by [...] and v of the shape of x → [...]", "The Hessian times a vector, without the matrix."),
+            Derivative("jacobian", "y, x: any, unused: error|zeros = error", "∂yᵢ/∂xⱼ for all i and j", "[Y...] by [X...] → [Y..., X...]", "The whole matrix, by `vmap` of `vjp`; for a product with a vector, `jvp` and `vjp` do without it."),
+            Derivative("hessian", "y, x: any, unused: error|zeros = error", "∂²y/∂xᵢ∂xⱼ for all i and j", "[] by [X...] → [X..., X...]", "The whole matrix; for a product with a vector, `hvp` does without it."),
             Row(CatalogKind.Derivative, "params", "layers: layer...", "the parameters of the layers, or of the whole model", "a list of tensors", "For `grad(y, params(f))`, and for penalties.", _ => null),
         ];
     }

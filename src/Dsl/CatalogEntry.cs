@@ -12,6 +12,7 @@ public enum CatalogKind
     Combinator,
     Function,
     Loss,
+    Metric,
     Derivative,
     Initializer,
     Optimizer,

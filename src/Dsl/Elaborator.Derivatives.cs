@@ -21,11 +21,21 @@ internal sealed partial class Elaborator
         try
         {
             Expr?[] results;
+            Shape[]? zeroShapes = null;
             switch (entry.Name)
             {
                 case "grad" or "value_and_grad":
                     CheckScalar(of, sites[0] ?? at, entry.Name);
                     results = Gradient.Of(of, nodes, builder.Provenance);
+                    break;
+                case "jacobian":
+                    results = [.. nodes.Select(x => Gradient.Jacobian(of, x, builder.Provenance))];
+                    zeroShapes = [.. nodes.Select(x => new Shape([.. of.Shape.Dims, .. x.Shape.Dims]))];
+                    break;
+                case "hessian":
+                    CheckScalar(of, sites[0] ?? at, entry.Name);
+                    results = [.. nodes.Select(x => Gradient.Hessian(of, x, builder.Provenance))];
+                    zeroShapes = [.. nodes.Select(x => new Shape([.. x.Shape.Dims, .. x.Shape.Dims]))];
                     break;
                 case "vjp":
                     var cotangent = Fitting(Tensor(values[2]!, sites[2] ?? at), of.Type, sites[2] ?? at);
@@ -54,7 +64,7 @@ internal sealed partial class Elaborator
             {
                 if (results[i] is null && !zeros)
                     throw Disconnected(of, nodes[i], hasVector, at, sites[1]!);
-                results[i] ??= nodes[i].ZerosLike();
+                results[i] ??= zeroShapes is null ? nodes[i].ZerosLike() : Expr.Full(zeroShapes[i], 0, nodes[i].DType);
                 builder.Record(results[i]!);
             }
 

@@ -269,6 +269,16 @@ public sealed partial class Expr
         return Transpose(axes);
     }
 
+    /// <summary>One axis elsewhere, the others in their order.</summary>
+    public Expr MoveAxis(int from, int to)
+    {
+        var axes = Enumerable.Range(0, Rank).ToList();
+        (from, to) = (Shape.Axis(from), Shape.Axis(to));
+        axes.RemoveAt(from);
+        axes.Insert(to, from);
+        return Transpose([.. axes]);
+    }
+
     /// <summary>A new axis of size 1.</summary>
     public Expr ExpandDims(int axis) => Reshape(Shape.Insert(axis < 0 ? axis + Rank + 1 : axis, Dim.One));
 

@@ -82,6 +82,27 @@ public static class Gradient
     /// <summary>The Hessian of a scalar times v: forward over reverse, never the matrix.</summary>
     public static Expr? Hvp(Expr y, Expr x, Expr v) => Of(y, [x])[0] is { } gradient ? Jvp(gradient, x, v) : null;
 
+    /// <summary>∂yᵢ/∂xⱼ for all i and j, [...y, ...x]: the vector-Jacobian product mapped over a basis of cotangents.</summary>
+    /// <returns>Null where y does not depend on x.</returns>
+    public static Expr? Jacobian(Expr y, Expr x, IDerivationListener? listener = null)
+    {
+        if (!y.DType.IsFloat())
+            throw new GraphException($"only floats have derivatives, and this is {y.Type}");
+        var u = Expr.Variable("u", y.Shape, y.DType);
+        if (Vjp([y], [u], [x], listener)[0] is not { } pulled)
+            return null;
+        var count = y.Shape.ElementCount;
+        var basis = Tensors.Eye(count).Cast(y.DType).Reshape(new Shape([count, .. y.Shape.Dims]));
+        var rows = Batching.Apply([pulled], new Dictionary<Expr, Expr> { [u] = basis }, count, listener)[0];
+        return rows.Reshape(new Shape([.. y.Shape.Dims, .. x.Shape.Dims]));
+    }
+
+    /// <summary>∂²y/∂xᵢ∂xⱼ of a scalar, [...x, ...x]: the Jacobian of its gradient.</summary>
+    /// <returns>Null where y does not depend on x; zeros where its gradient does not.</returns>
+    public static Expr? Hessian(Expr y, Expr x, IDerivationListener? listener = null) => Of(y, [x], listener)[0] is { } gradient
+        ? Jacobian(gradient, x, listener) ?? Expr.Full(new Shape([.. x.Shape.Dims, .. x.Shape.Dims]), 0, x.DType)
+        : null;
+
     /// <summary>Why y has no gradient with respect to x: not reachable, or cut on the way, and where.</summary>
     public static string Disconnection(Expr y, Expr x) => Barriers(y, x) is { } cut
         ? cut.Count == 0

@@ -261,6 +261,9 @@ public sealed class ModelBuilder
         return y;
     }
 
+    /// <summary>How often buffers were given a next value.</summary>
+    internal int Updates { get; private set; }
+
     /// <summary>The finished model.</summary>
     /// <exception cref="GraphException">Two things have one name.</exception>
     public Model Complete()
@@ -327,6 +330,7 @@ public sealed class ModelBuilder
         var path = instance.Child(name);
         if (!buffers.TryGetValue(path, out var buffer))
             throw new GraphException($"there is no buffer {path} to update");
+        Updates++;
         if (next.DType != buffer.Variable.DType)
             next = next.Cast(buffer.Variable.DType);
         buffers[path] = buffer with { Next = next.BroadcastTo(buffer.Variable.Shape).StopGradient() };

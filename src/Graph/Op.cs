@@ -38,6 +38,12 @@ public abstract record Op
     /// </summary>
     public abstract Expr?[] Vjp(Expr node, Expr cotangent);
 
+    /// <summary>
+    /// This operation for many at once: some arguments have a new first axis, and the value has it too; each place of it holds what the operation
+    /// makes of the arguments there.
+    /// </summary>
+    public abstract Expr Batched(BatchedArgs args);
+
     /// <summary>The value by plain loops: the oracle for everything that is fast.</summary>
     public abstract RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context)
         where T : INumberBase<T>

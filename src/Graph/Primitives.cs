@@ -85,7 +85,7 @@ public static class Primitives
         .. new Op[]
         {
             new Neg(), new Exp(), new Log(), new Log1p(), new Expm1(), new Tanh(), new Logistic(), new Erf(), new Sin(), new Cos(), new Sqrt(), new Rsqrt(),
-            new Abs(), new Relu(), new Sign(), new Floor(), new Round(), new Not(), new StopGradient(),
+            new Abs(), new Relu(), new Sign(), new Floor(), new Round(), new Not(), new StopGradient(), new Pooled(),
         }.Select(op => new Primitive(op.Name, 1, [], _ => op)),
         .. new Op[] { new Add(), new Mul(), new Div(), new Pow(), new Max(), new Min(), new And(), new Or(), new RngFold(), new Phase() }
             .Select(op => new Primitive(op.Name, 2, [], _ => op)),

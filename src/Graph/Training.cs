@@ -44,6 +44,12 @@ public static class TrainingStep
 {
     public const string OptimizerPrefix = "optimizer.";
 
+    /// <summary>What the gradients of a loop around the gradient are called: this, then the parameter's path.</summary>
+    public const string GradientPrefix = "gradient.";
+
+    /// <summary>What a loop around the gradient remembers: the last changes of all parameters and gradients, a row each, and how many.</summary>
+    public const string ParameterChanges = "optimizer.s", GradientChanges = "optimizer.y", HistoryCount = "optimizer.count";
+
     /// <summary>The names of outputs beside losses and metrics.</summary>
     public const string LossName = "loss";
 
@@ -68,6 +74,8 @@ public static class TrainingStep
         var trained = model.Trainable.ToArray();
         if (trained.Length == 0)
             throw new GraphException($"the model {model.Name} has no parameters to train");
+        if (recipe.Optimizer is Lbfgs)
+            return FullGradient(model, recipe, totalSteps);
         var forward = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value), .. Updated(model)], training: true);
         var loss = forward[0];
         var gradients = Gradient.Of(loss, [.. trained.Select(p => p.Variable)], model.Provenance);
@@ -121,12 +129,71 @@ public static class TrainingStep
             [loss, norm]);
     }
 
+    /// <summary>What a loop around the gradient asks for: losses and metrics as a training step has them, then the gradient of each parameter that trains. No state changes.</summary>
+    /// <exception cref="GraphException">The recipe changes the gradient, or the model has running statistics: a line search needs one function and its gradient.</exception>
+    private static Program FullGradient(Model model, TrainingRecipe recipe, long totalSteps)
+    {
+        if (recipe.ClipNorm is not null || recipe.ClipValue is not null)
+            throw new GraphException("lbfgs searches along the gradient as it is; leave out clip_norm and clip_value");
+        if (model.Buffers.FirstOrDefault(b => b.Next is not null) is { } buffer)
+            throw new GraphException($"lbfgs tries several lengths a step, and {buffer.Path} would follow all of them; train what has running statistics by another optimizer");
+        var trained = model.Trainable.ToArray();
+        var forward = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value)], training: true);
+        var gradients = Gradient.Of(forward[0], [.. trained.Select(p => p.Variable)], model.Provenance);
+        if (gradients.All(g => g is null))
+            throw new GraphException($"the loss of {model.Name} depends on none of its parameters");
+        var named = trained.Zip(gradients, (p, g) => new Named(GradientPrefix + p.Path, g ?? p.Variable.ZerosLike())).ToArray();
+        var metrics = model.Metrics.Select((m, i) => m with { Value = forward[1 + model.Losses.Length + i] });
+        var norm = named.Select(n => n.Value.Square().Sum()).Aggregate((a, b) => a + b).Sqrt();
+        var rate = recipe.Optimizer.LearningRate.At(RandomState.Step.Cast(DType.Float), totalSteps);
+        var program = Stateless(
+            model,
+            [.. model.Inputs, .. model.Targets],
+            [new Named(LossName, forward[0]), .. LossParts(model, forward.AsSpan(1..)), .. metrics, new Named(GradientNormName, norm), new Named(RateName, rate), .. named]);
+        var changes = new Shape(((Lbfgs)recipe.Optimizer).History, trained.Aggregate(Dim.Zero, (sum, p) => sum + p.Shape.ElementCount));
+        ProgramState[] memory =
+        [
+            new(ParameterChanges, Expr.Variable(ParameterChanges, changes, DType.F64)),
+            new(GradientChanges, Expr.Variable(GradientChanges, changes, DType.F64)),
+            new(HistoryCount, Expr.Variable(HistoryCount, Shape.Scalar, DType.I64)),
+        ];
+        return program with { States = program.States.AddRange(memory), Guards = [forward[0], norm] };
+    }
+
     /// <summary>Losses and metrics in evaluation.</summary>
     public static Program Evaluation(Model model)
     {
         var values = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value)], training: false);
         var metrics = model.Metrics.Select((m, i) => m with { Value = values[1 + model.Losses.Length + i] });
         return Stateless(model, [.. model.Inputs, .. model.Targets], [new Named(LossName, values[0]), .. LossParts(model, values.AsSpan(1..)), .. metrics]);
+    }
+
+    /// <summary>
+    /// The evaluation of a split in batches: <c>Batch</c> gives losses and the metrics that are averaged over rows, then the columns that other metrics need; <c>Whole</c> takes these
+    /// columns of all rows as inputs and gives the other metrics. <c>Whole</c> is null where all are averages.
+    /// </summary>
+    public static (Program Batch, Program? Whole) EvaluationOfSplit(Model model)
+    {
+        var evaluation = Evaluation(model);
+        var columns = new Dictionary<Expr, Expr>();
+        var (averaged, pooled) = (new List<Named>(), new List<Named>());
+        foreach (var output in evaluation.Outputs)
+        {
+            var marks = Expr.PostOrder([output.Value]).Where(n => n.Op is Pooled).ToArray();
+            (marks.Length > 0 ? pooled : averaged).Add(output);
+            foreach (var mark in marks)
+                columns.TryAdd(mark, Expr.Variable($"column {columns.Count}", mark.Shape, mark.DType));
+        }
+
+        if (pooled.Count == 0)
+            return (evaluation, null);
+        var values = Expr.Substitute([.. pooled.Select(p => p.Value)], columns);
+        var rest = evaluation.Inputs.Concat(evaluation.States.Select(s => new Named(s.Name, s.Variable))).Select(n => n.Value).ToHashSet();
+        if (Expr.PostOrder(values).FirstOrDefault(rest.Contains) is { } other)
+            throw new GraphException($"the metric {pooled.First(p => Expr.PostOrder([p.Value]).Contains(other)).Name} is one of all rows, and mixes that with {Printer.Line(other)} of a batch");
+        return (
+            evaluation with { Outputs = [.. averaged, .. columns.Select((c, i) => new Named($"column {i}", c.Key.Args[0]))] },
+            new Program([.. columns.Values.Select((v, i) => new Named($"column {i}", v))], [], [.. pooled.Select((p, i) => p with { Value = values[i] })], []));
     }
 
     /// <summary>The outputs, without what only targets, losses or training need.</summary>

@@ -18,6 +18,8 @@ public class GradientCheckerTests
 
         public override TensorType Infer(ReadOnlySpan<TensorType> args) => Inner.Infer(args);
 
+        public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
+
         public override Expr?[] Vjp(Expr node, Expr cotangent) => Wrong(node, cotangent);
 
         public override RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context) => Inner.Evaluate<T, TField>(node, args, context);

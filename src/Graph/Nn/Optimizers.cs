@@ -34,10 +34,13 @@ public sealed class OptimizerContext
     /// <param name="name">Its name, such as <c>m</c>; the state is kept under <c>optimizer.m.PATH</c>.</param>
     /// <param name="next">Its next value, given its present one.</param>
     /// <returns>The next value.</returns>
-    public Expr State(string name, Func<Expr, Expr> next)
+    public Expr State(string name, Func<Expr, Expr> next) => State(name, Value.Shape, next);
+
+    /// <summary>State of another shape.</summary>
+    public Expr State(string name, Shape shape, Func<Expr, Expr> next)
     {
         var path = $"{TrainingStep.OptimizerPrefix}{name}.{parameter.Path}";
-        var variable = Expr.Variable(path, Value.Shape);
+        var variable = Expr.Variable(path, shape);
         var value = next(variable);
         states.Add(new ProgramState(path, variable, value));
         return value;

@@ -19,6 +19,22 @@ public static class Rng
     /// <summary>True with probability p.</summary>
     public static Expr Bernoulli(Expr key, Shape shape, double p = 0.5) => Uniform(key, shape).LessThan(p);
 
+    /// <summary>Classes along an axis, each with probability softmax(logits): the largest of logits with Gumbel noise (Maddison et al. 2014).</summary>
+    public static Expr Categorical(Expr key, Expr logits, int axis = -1)
+    {
+        // Inside (0, 1), so that both logarithms are finite.
+        var u = (Bits(key, logits.Shape).Cast(DType.Float) + 0.5) * Unit;
+        return (logits - (-u.Log()).Log()).StopGradient().ArgMax(axis);
+    }
+
+    /// <summary>0 … n − 1 in an order of which all are equally likely.</summary>
+    public static Expr Permutation(Expr key, Dim n)
+    {
+        // 48 bits: that two are equal, and keep their order, is as good as impossible.
+        var shape = new Shape(n);
+        return ((Bits(Fold(key, 0), shape) * (1 << 24)) + Bits(Fold(key, 1), shape)).ArgSort();
+    }
+
     /// <summary>A key made of a key and a number.</summary>
     public static Expr Fold(Expr key, double data) => Expr.Make(new RngFold(), key, Expr.Scalar(data, DType.I64));
 

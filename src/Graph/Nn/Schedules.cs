@@ -129,3 +129,26 @@ public sealed record PiecewiseSchedule : Schedule
         return rate;
     }
 }
+
+/// <summary>One schedule up to a step, then another, which counts from there. A schedule that ends with the run ends with its part of it.</summary>
+public sealed record ThenSchedule : Schedule
+{
+    /// <param name="first">Before <paramref name="at"/>.</param>
+    /// <param name="next">From there on.</param>
+    /// <param name="at">A number of steps.</param>
+    /// <exception cref="GraphException">The number is negative.</exception>
+    public ThenSchedule(Schedule first, Schedule next, double at)
+    {
+        if (!(at >= 0))
+            throw new GraphException($"then: the next schedule begins at a number of steps, not at {Printer.Number(at)}");
+        (First, Next, Start) = (first, next, at);
+    }
+
+    public Schedule First { get; }
+
+    public Schedule Next { get; }
+
+    public double Start { get; }
+
+    public override Expr At(Expr step, double total) => Expr.Where(step.LessThan(Start), First.At(step, Start), Next.At(step - Start, Math.Max(1, total - Start)));
+}

@@ -10,6 +10,8 @@ public abstract record Identity : Op
     }
 
     public sealed override RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context) => args[0];
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }
 
 public sealed record StopGradient : Identity
@@ -29,6 +31,19 @@ public sealed record Barrier(Symbol Symbol) : Identity
     public override string Name => "barrier";
 
     public override OpDoc Doc => new("y = x, computed apart from other copies", "x̄ = ȳ", "What `checkpoint` recomputes hangs on one.");
+
+    public override Expr?[] Vjp(Expr node, Expr cotangent) => [cotangent];
+}
+
+/// <summary>
+/// Rows that a figure needs all of: in a batch, the batch's; when a split is evaluated, all batches' one after the other, so that what is computed of them is
+/// that of the split. The first axis is that of rows.
+/// </summary>
+public sealed record Pooled : Identity
+{
+    public override string Name => "pooled";
+
+    public override OpDoc Doc => new("y = x; in the evaluation of a split, x of all its rows", "x̄ = ȳ", "Metrics that are no mean over rows hang on it.");
 
     public override Expr?[] Vjp(Expr node, Expr cotangent) => [cotangent];
 }
@@ -57,6 +72,8 @@ public sealed record Phase : Op
 
     public override RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context) =>
         throw new GraphException("phase: choose training or evaluation with Phases.Resolve before evaluating");
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }
 
 /// <summary>Chooses between the two values of every <see cref="Phase"/> node.</summary>

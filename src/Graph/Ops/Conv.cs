@@ -136,4 +136,37 @@ public sealed record ConvGeneral(ValueList<int> Stride, Shape Low, Shape High, V
         var split = x.Reshape(shape.With(grouped, Groups).Insert(grouped + 1, part)).SwapAxes(axis, grouped + 1);
         return split.Reshape(shape.With(axis, part).With(grouped, shape[axis] * Groups));
     }
+
+    public override Expr Batched(BatchedArgs args)
+    {
+        var (x, w, n) = (args.Values[0], args.Values[1], args.Size);
+        if (!args.Has[1])
+        {
+            // More images.
+            var merged = x.Reshape(new Shape([n * x.Shape[1], .. x.Shape.Dims[2..]]));
+            var results = Expr.Make(this, merged, w);
+            return results.Reshape(new Shape([n, x.Shape[1], .. results.Shape.Dims[1..]]));
+        }
+
+        // More filters; with an input for each, more groups.
+        var many = args.Has[0];
+        if (many)
+            x = MergeInto(x, x.Rank - 1, 1);
+        var outer = many ? 1 : Groups;
+        var y = Expr.Make(many ? this with { Groups = Groups * (int)Known(n) } : this, x, MergeInto(w, w.Rank - 1, outer));
+        var part = Dim.FloorDiv(w.Shape[^1], outer);
+        var last = y.Rank - 1;
+        var split = y.Reshape(new Shape([.. y.Shape.Dims[..last], outer, n, part])).MoveAxis(last + 1, 0);
+        return split.Reshape(new Shape([n, .. y.Shape.Dims[..last], part * outer]));
+
+        // [n, …, outer · c] as […, outer · n · c].
+        Expr MergeInto(Expr t, int axis, int outer)
+        {
+            var (size, rank) = (Dim.FloorDiv(t.Shape[axis], outer), t.Rank);
+            var moved = t.Reshape(new Shape([.. t.Shape.Dims[..axis], outer, size])).MoveAxis(0, rank - 1);
+            return moved.Reshape(new Shape([.. t.Shape.Dims[1..axis], t.Shape[axis] * n]));
+        }
+
+        long Known(Dim size) => size.IsKnown ? size.Value : throw new GraphException($"{Name}: kernels and inputs mapped together need an axis whose size is a number, not {size}");
+    }
 }

@@ -37,4 +37,15 @@ public sealed record CustomGradient(GradientRule Rule) : Op
     public override Expr?[] Vjp(Expr node, Expr cotangent) => [null, .. Rule.Apply(node.Args.AsSpan()[1..], node, cotangent)];
 
     public override RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context) => args[0];
+
+    public override Expr Batched(BatchedArgs args)
+    {
+        Expr Wide(Expr x) => Expr.Variable(((Variable)x.Op).Symbol.Name, x.Shape.Insert(0, args.Size), x.DType);
+        var (result, cotangent) = (Wide(Rule.Result), Wide(Rule.Cotangent));
+        var mapped = new Dictionary<Expr, Expr> { [Rule.Result] = result, [Rule.Cotangent] = cotangent };
+        foreach (var input in Rule.Inputs)
+            mapped[input] = Wide(input);
+        var rule = new GradientRule([.. Rule.Inputs.Select(x => mapped[x])], result, cotangent, [.. Batching.Apply(Rule.Gradients, mapped, args.Size)]);
+        return Expr.Make(new CustomGradient(rule), args.All);
+    }
 }

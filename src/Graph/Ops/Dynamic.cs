@@ -60,6 +60,14 @@ public sealed record DynamicSlice(int Axis, Dim Length) : DynamicStretch(Axis)
             return source;
         });
     }
+
+    public override Expr Batched(BatchedArgs args)
+    {
+        if (!args.Has[1])
+            return Expr.Make(this with { Axis = Axis + 1 }, args.Values[0], args.Values[1]);
+        var indices = args.Values[1].ExpandDims(1) + Expr.Iota(new Shape(args.Size, Length), 1);
+        return Expr.Make(new Gather(Axis + 1, 1), args.Full(0), indices);
+    }
 }
 
 /// <summary>The first argument with a stretch along an axis replaced, at a place that is computed.</summary>
@@ -116,5 +124,22 @@ public sealed record DynamicUpdateSlice(int Axis) : DynamicStretch(Axis)
         }
 
         return result;
+    }
+
+    public override Expr Batched(BatchedArgs args)
+    {
+        if (!args.Has[2])
+            return Expr.Make(new DynamicUpdateSlice(Axis + 1), args.Full(0), args.Full(1), args.Values[2]);
+        var (x, update) = (args.Full(0), args.Full(1));
+        var (size, length) = (x.Shape[Axis + 1], update.Shape[Axis + 1]);
+        if (length.Equals(Dim.Zero))
+            return x;
+
+        // Every place takes from the update or from x. The starts pass through a table of legal ones, which refuses others.
+        var starts = Expr.Iota(new Shape(size - length + 1), 0).Take(args.Values[2]);
+        var offset = Expr.Iota(new Shape(args.Size, size), 1) - starts.ExpandDims(1);
+        var inside = offset.GreaterOrEqual(0).And(offset.LessThan(Expr.Size(length)));
+        var taken = Expr.Make(new Gather(Axis + 1, 1), update, offset.Max(0).Min(Expr.Size(length - 1)));
+        return Expr.Where(inside.BroadcastTo(x.Shape, [0, Axis + 1]), taken, x);
     }
 }

@@ -32,6 +32,8 @@ public abstract record Unary : Op
             ? RefValue<T>.Of(x.Dims, Array.ConvertAll(reals, Value<T, TField>))
             : RefValue<T>.Of(x.Dims, Array.ConvertAll(x.Integers!, Value));
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }
 
 public sealed record Neg : Unary
@@ -283,6 +285,8 @@ public abstract record Binary : Op
 
         return result;
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }
 
 public sealed record Add : Binary
@@ -446,6 +450,8 @@ public sealed record Compare(Comparison Kind) : Op
             Comparison.Gt => x > y,
             _ => x >= y,
         };
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }
 
 /// <summary>A function of truth values.</summary>
@@ -479,6 +485,8 @@ public abstract record Logic : Op
             result[i] = Value(args[0].Integers![i] != 0, args[^1].Integers![i] != 0) ? 1 : 0;
         return RefValue<T>.Of(args[0].Dims, result);
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }
 
 public sealed record And : Logic
@@ -552,6 +560,8 @@ public sealed record Select : Op
 
         return result;
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }
 
 public sealed record Cast(DType To) : Op
@@ -584,4 +594,6 @@ public sealed record Cast(DType To) : Op
             _ => x.Reals is not null ? x : RefValue<T>.Of(x.Dims, Array.ConvertAll(x.Integers!, v => TField.Of(v))),
         };
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }

@@ -36,6 +36,16 @@ public sealed record Gather(int Axis, int Batch) : Op
         var index = args[1].Integers!;
         return args[0].Pick(walk.Taken, i => walk.Position(i, index));
     }
+
+    public override Expr Batched(BatchedArgs args)
+    {
+        // One table or one set of indices for all needs no copies, unless they run together already.
+        if (Batch == 0 && !args.Has[1])
+            return Expr.Make(new Gather(Axis + 1, 0), args.Values[0], args.Values[1]);
+        if (Batch == 0 && !args.Has[0])
+            return Expr.Make(this, args.Values[0], args.Values[1]).MoveAxis(Axis, 0);
+        return Expr.Make(new Gather(Axis + 1, Batch + 1), args.All);
+    }
 }
 
 /// <summary>The adjoint of <see cref="Gather"/>: adds slices where indices say, to zeros of <paramref name="Size"/> along the axis.</summary>
@@ -72,6 +82,10 @@ public sealed record ScatterAdd(int Axis, int Batch, Dim Size) : Op
             result.Reals![walk.Position(i, args[0].Integers!)] += args[1].Reals![i];
         return result;
     }
+
+    public override Expr Batched(BatchedArgs args) => Batch == 0 && !args.Has[0]
+        ? Expr.Make(this with { Axis = Axis + 1 }, args.Values[0], args.Values[1])
+        : Expr.Make(this with { Axis = Axis + 1, Batch = Batch + 1 }, args.All);
 }
 
 /// <summary>Maps positions in what was taken to positions in what it was taken from.</summary>

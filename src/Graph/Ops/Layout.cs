@@ -59,6 +59,8 @@ public sealed record Broadcast(Shape Shape, ValueList<int> Axes) : Movement
             return source;
         };
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(new Broadcast(Shape.Insert(0, args.Size), [0, .. Axes.Select(a => a + 1)]), args.All);
 }
 
 /// <summary>The same elements in row-major order under another shape.</summary>
@@ -82,6 +84,8 @@ public sealed record Reshape(Shape Shape) : Movement
 
     protected override Func<long, long> Source(int[] from, int[] to, RefContext context) =>
         Strides.Count(from) == Strides.Count(to) ? index => index : throw Misfit($"[{string.Join(", ", from)}] does not have as many elements as [{string.Join(", ", to)}]");
+
+    public override Expr Batched(BatchedArgs args) => args.Full(0).Reshape(Shape.Insert(0, args.Size));
 }
 
 /// <summary>Axis i of the result is axis <paramref name="Permutation"/>[i] of the argument.</summary>
@@ -118,6 +122,8 @@ public sealed record Transpose(ValueList<int> Permutation) : Movement
             return source;
         };
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(new Transpose([0, .. Permutation.Select(a => a + 1)]), args.All);
 }
 
 /// <summary>The elements of some axes in the opposite order.</summary>
@@ -152,6 +158,8 @@ public sealed record Reverse(ValueList<int> Axes) : Movement
             return source;
         };
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(new Reverse([.. Axes.Select(a => a + 1)]), args.All);
 }
 
 /// <summary>Every <paramref name="Steps"/>-th element from <paramref name="Starts"/> up to but without <paramref name="Limits"/>.</summary>
@@ -205,6 +213,8 @@ public sealed record Slice(Shape Starts, Shape Limits, ValueList<int> Steps) : M
             return source;
         };
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(new Slice(Starts.Insert(0, Dim.Zero), Limits.Insert(0, args.Size), [1, .. Steps]), args.All);
 }
 
 /// <summary>Zeros before, after and between elements. Negative <paramref name="Low"/> and <paramref name="High"/> cut elements off.</summary>
@@ -267,6 +277,8 @@ public sealed record Pad(Shape Low, Shape High, ValueList<int> Interior) : Movem
 
     /// <summary>The size with interior padding; an empty axis stays empty.</summary>
     private Dim Spread(Dim size, int axis) => Interior[axis] == 0 || size.Equals(Dim.Zero) ? size : size + ((size - 1) * Interior[axis]);
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(new Pad(Low.Insert(0, Dim.Zero), High.Insert(0, Dim.Zero), [0, .. Interior]), args.All);
 }
 
 /// <summary>Tensors one after the other along an axis.</summary>
@@ -335,4 +347,6 @@ public sealed record Concat(int Axis) : Op
 
         return result;
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(new Concat(Axis + 1), args.All);
 }

@@ -16,6 +16,8 @@ public abstract record Leaf : Op
     }
 
     public sealed override Expr?[] Vjp(Expr node, Expr cotangent) => [];
+
+    public override Expr Batched(BatchedArgs args) => throw new InvalidOperationException($"{Name} has no arguments to be mapped over");
 }
 
 /// <summary>One number. Of float type it is a double, rounded when a plan is made; of i64 and bool it is a whole number.</summary>

@@ -115,4 +115,20 @@ public sealed record DotGeneral(ValueList<int> LeftBatch, ValueList<int> RightBa
         if (all.Any(a => a < 0 || a >= shape.Rank) || all.Distinct().Count() != all.Count)
             throw Misfit($"axes {batch} and {contract} must be distinct and exist in {shape}");
     }
+
+    public override Expr Batched(BatchedArgs args)
+    {
+        var (x, y) = (args.Values[0], args.Values[1]);
+        ValueList<int> left = [.. LeftBatch.Select(Left)], right = [.. RightBatch.Select(Right)], leftSum = [.. LeftContract.Select(Left)], rightSum = [.. RightContract.Select(Right)];
+        if (args.Has[0] && args.Has[1])
+            return Expr.Make(new DotGeneral([0, .. left], [0, .. right], leftSum, rightSum), x, y);
+
+        // The axis is a free one of its side: the first.
+        var product = Expr.Make(new DotGeneral(left, right, leftSum, rightSum), x, y);
+        return product.MoveAxis(args.Has[0] ? LeftBatch.Count : LeftBatch.Count + Free(x.Rank, LeftBatch, LeftContract).Length, 0);
+
+        int Left(int axis) => args.Has[0] ? axis + 1 : axis;
+
+        int Right(int axis) => args.Has[1] ? axis + 1 : axis;
+    }
 }

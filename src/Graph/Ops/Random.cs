@@ -25,6 +25,8 @@ public sealed record RngFold : Op
 
     public override RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context) =>
         RefValue<T>.Of([], [(long)Philox.Fold((ulong)args[0].Integers![0], (ulong)args[1].Integers![0])]);
+
+    public override Expr Batched(BatchedArgs args) => args.OneByOne(this);
 }
 
 /// <summary>Independent uniform 24-bit whole numbers: the same key and shape give the same numbers, on any machine and number of threads.</summary>
@@ -54,4 +56,6 @@ public sealed record RngBits(Shape Shape) : Op
             result[i] = Philox.Bits24((ulong)args[0].Integers![0], i);
         return RefValue<T>.Of(dims, result);
     }
+
+    public override Expr Batched(BatchedArgs args) => args.OneByOne(this);
 }

@@ -62,4 +62,6 @@ public sealed record LinearRecurrence(int Axis, bool Reverse) : Op
         (low[Axis], high[Axis]) = back ? (-1, 1) : (1, -1);
         return Expr.Make(new Pad(new Shape(low), new Shape(high), [.. low.Select(_ => 0)]), x);
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this with { Axis = Axis + 1 }, args.All);
 }

@@ -47,6 +47,8 @@ public abstract record Reduction(ValueList<int> Axes) : Op
             visit(to, i);
         }
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this with { Axes = [.. Axes.Select(a => a + 1)] }, args.All);
 }
 
 public sealed record Sum(ValueList<int> Axes) : Reduction(Axes)
@@ -174,4 +176,6 @@ public sealed record ArgMax(int Axis) : Op
 
         return RefValue<T>.Of(resultDims, result);
     }
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(new ArgMax(Axis + 1), args.All);
 }

@@ -42,4 +42,6 @@ public sealed record ArgSort(bool Descending) : Op
     }
 
     private IEnumerable<int> Ordered<TKey>(IEnumerable<int> places, Func<int, TKey> key) => Descending ? places.OrderByDescending(key) : places.OrderBy(key);
+
+    public override Expr Batched(BatchedArgs args) => Expr.Make(this, args.All);
 }

@@ -1,133 +1,96 @@
 using Dnn.Graph;
+using Dnn.Testing;
 using Xunit;
 
 namespace Dnn.Backend.Tests;
 
-/// <summary>Optimizers as training steps run them, against the loops of their papers.</summary>
+/// <summary>Optimizers as training steps run them, against stored paths; schedules against their formulas.</summary>
 public class OptimizerTests
 {
     private const int Steps = 60;
     private static readonly double[] Start = [-1.2, 1, 0.8, -0.5];
 
-    /// <summary>One parameter's whole path: from its values, in place, by a function that gives the gradient.</summary>
-    public delegate void Loop(double[] w, Func<double[], double[]> gradient, Action visit);
-
-    public static TheoryData<Optimizer, Loop> Optimizers { get; } = new()
+    /// <summary>Every optimizer, by its name in tests/reference/optimizers.py.</summary>
+    private static readonly Dictionary<string, Optimizer> Optimizers = new()
     {
-        { new Sgd(1e-3), (w, gradient, visit) => Run(w, gradient, visit, (_, g, i) => w[i] -= 1e-3 * g[i]) },
-        { new Sgd(1e-4, 0.9), (w, gradient, visit) =>
-        {
-            var v = new double[w.Length];
-            Run(w, gradient, visit, (_, g, i) =>
-            {
-                v[i] = (0.9 * v[i]) + g[i];
-                w[i] -= 1e-4 * v[i];
-            });
-        } },
-        { new Sgd(1e-4, 0.9, Nesterov: true), (w, gradient, visit) =>
-        {
-            var v = new double[w.Length];
-            Run(w, gradient, visit, (_, g, i) =>
-            {
-                v[i] = (0.9 * v[i]) + g[i];
-                w[i] -= 1e-4 * (g[i] + (0.9 * v[i]));
-            });
-        } },
-        { new Adam(0.01), (w, gradient, visit) => RunAdam(w, gradient, visit, (m, v, _, t) => 0.01 * (m / (1 - Math.Pow(0.9, t))) / (Math.Sqrt(v / (1 - Math.Pow(0.999, t))) + 1e-8)) },
-        { new AdamW(0.01, 0.8, 0.95, 1e-6, 0.1), (w, gradient, visit) =>
-        {
-            var (m, v) = (new double[w.Length], new double[w.Length]);
-            Run(w, gradient, visit, (t, g, i) =>
-            {
-                w[i] -= 0.01 * 0.1 * w[i];
-                m[i] = (0.8 * m[i]) + (0.2 * g[i]);
-                v[i] = (0.95 * v[i]) + (0.05 * g[i] * g[i]);
-                w[i] -= 0.01 * (m[i] / (1 - Math.Pow(0.8, t))) / (Math.Sqrt(v[i] / (1 - Math.Pow(0.95, t))) + 1e-6);
-            });
-        } },
-        { new RmsProp(0.01), (w, gradient, visit) =>
-        {
-            var v = new double[w.Length];
-            Run(w, gradient, visit, (_, g, i) =>
-            {
-                v[i] = (0.99 * v[i]) + (0.01 * g[i] * g[i]);
-                w[i] -= 0.01 * g[i] / (Math.Sqrt(v[i]) + 1e-8);
-            });
-        } },
-        { new RmsProp(0.01, 0.9, 1e-6, 0.5), (w, gradient, visit) =>
-        {
-            var (v, b) = (new double[w.Length], new double[w.Length]);
-            Run(w, gradient, visit, (_, g, i) =>
-            {
-                v[i] = (0.9 * v[i]) + (0.1 * g[i] * g[i]);
-                b[i] = (0.5 * b[i]) + (g[i] / (Math.Sqrt(v[i]) + 1e-6));
-                w[i] -= 0.01 * b[i];
-            });
-        } },
-        { new Adagrad(0.1), (w, gradient, visit) =>
-        {
-            var s = new double[w.Length];
-            Run(w, gradient, visit, (_, g, i) =>
-            {
-                s[i] += g[i] * g[i];
-                w[i] -= 0.1 * g[i] / (Math.Sqrt(s[i]) + 1e-10);
-            });
-        } },
-        { new Nadam(0.01), (w, gradient, visit) => RunAdam(w, gradient, visit, (m, v, g, t) =>
-            0.01 * ((0.9 * m / (1 - Math.Pow(0.9, t + 1))) + (0.1 * g / (1 - Math.Pow(0.9, t)))) / (Math.Sqrt(v / (1 - Math.Pow(0.999, t))) + 1e-8)) },
-        { new Lamb(0.02), (w, gradient, visit) =>
-        {
-            var (m, v, r) = (new double[w.Length], new double[w.Length], new double[w.Length]);
-            for (var t = 1; t <= Steps; t++)
-            {
-                var g = gradient(w);
-                for (var i = 0; i < w.Length; i++)
-                {
-                    m[i] = (0.9 * m[i]) + ((1 - 0.9) * g[i]);
-                    v[i] = (0.999 * v[i]) + ((1 - 0.999) * g[i] * g[i]);
-                    r[i] = (m[i] / (1 - Math.Pow(0.9, t)) / (Math.Sqrt(v[i] / (1 - Math.Pow(0.999, t))) + 1e-6)) + (0.01 * w[i]);
-                }
-
-                var trust = Math.Sqrt(w.Sum(x => x * x)) / Math.Sqrt(r.Sum(x => x * x));
-                for (var i = 0; i < w.Length; i++)
-                    w[i] -= 0.02 * trust * r[i];
-                visit();
-            }
-        } },
-        { new Lion(0.01, Decay: 0.1), (w, gradient, visit) =>
-        {
-            var m = new double[w.Length];
-            Run(w, gradient, visit, (_, g, i) =>
-            {
-                var move = Math.Sign((0.9 * m[i]) + ((1 - 0.9) * g[i])) + (0.1 * w[i]);
-                m[i] = (0.99 * m[i]) + ((1 - 0.99) * g[i]);
-                w[i] -= 0.01 * move;
-            });
-        } },
+        ["sgd"] = new Sgd(1e-3),
+        ["momentum"] = new Sgd(1e-4, 0.9),
+        ["nesterov"] = new Sgd(1e-4, 0.9, Nesterov: true),
+        ["adam"] = new Adam(0.01),
+        ["adamw"] = new AdamW(0.01, 0.8, 0.95, 1e-6, 0.1),
+        ["rmsprop"] = new RmsProp(0.01),
+        ["rmsprop_momentum"] = new RmsProp(0.01, 0.9, 1e-6, 0.5),
+        ["adagrad"] = new Adagrad(0.1),
+        ["nadam"] = new Nadam(0.01),
+        ["lamb"] = new Lamb(0.02),
+        ["lion"] = new Lion(0.01, Decay: 0.1),
+        ["adafactor"] = new Adafactor(0.01),
+        ["adafactor_plain"] = new Adafactor(0.05, Clip: 0.5, Power: 0.6, Beta1: 0.9, Decay: 0.01, IsRelative: false, IsScaled: false),
+        ["lbfgs"] = new Lbfgs(1, Tolerance: 0),
+        ["lbfgs_short"] = new Lbfgs(0.5, History: 2, Tolerance: 0),
     };
 
-    [Theory]
-    [MemberData(nameof(Optimizers))]
-    public void A_path_over_rosenbrock_is_that_of_the_paper(Optimizer optimizer, Loop loop)
+    private static readonly Dictionary<string, (Func<Expr, Expr> Function, double[] Start, Shape Shape)> Functions = new()
     {
-        var session = Session(optimizer, Start, Rosenbrock);
-        var w = (double[])Start.Clone();
-        var step = 0;
-        loop(w, RosenbrockGradient, () =>
+        ["rosenbrock"] = (Rosenbrock, [-1.2, 1], new Shape(2)),
+        ["beale"] = (Beale, [1, 1], new Shape(2)),
+        ["quadratic"] = (Quadratic, [1, 2, -1.5, 0.5, 2, -2], new Shape(3, 2)),
+    };
+
+    public static TheoryData<string> Paths => [.. Optimizers.Keys.SelectMany(o => Functions.Keys.Select(f => $"{o}.{f}"))];
+
+    /// <summary>The stored path is PyTorch's, or that of a loop written from the paper.</summary>
+    [Theory]
+    [MemberData(nameof(Paths))]
+    public void A_path_is_the_stored_one(string name)
+    {
+        var stored = Npz.Read(RepoRoot.Combine("tests", "reference", "data", "optimizers.npz"))[name];
+        var (optimizer, (function, start, shape)) = (Optimizers[name[..name.IndexOf('.')]], Functions[name[(name.IndexOf('.') + 1)..]]);
+        var session = Session(optimizer, start, function, shape: shape);
+        var loop = optimizer is Lbfgs lbfgs ? new LbfgsLoop(session, lbfgs) : null;
+        var path = stored.ToArray<double>();
+        for (var step = 0; step < stored.Shape[0]; step++)
         {
-            Assert.Equal(RunResult.Committed, session.Run());
-            step++;
+            if (loop is not null)
+                Assert.False(loop.Step(() => session.ReadScalar(session.OutputIndex(TrainingStep.RateName))));
+            else
+                Assert.Equal(RunResult.Committed, session.Run());
             var actual = session.StateSpan<double>("w");
-            for (var i = 0; i < w.Length; i++)
-                Assert.True(Math.Abs(actual[i] - w[i]) <= 1e-10 * Math.Max(1, Math.Abs(w[i])), $"{optimizer}: step {step}, w[{i}] is {actual[i]}, should be {w[i]}");
+            for (var i = 0; i < start.Length; i++)
+            {
+                var expected = path[(step * start.Length) + i];
+                Assert.True(Math.Abs(actual[i] - expected) <= 1e-10 * Math.Max(1, Math.Abs(expected)), $"{name}: step {step}, w[{i}] is {actual[i]}, should be {expected}");
+            }
+        }
+    }
+
+    [Fact]
+    public void Lbfgs_ends_where_the_gradient_does_as_a_trainer_runs_it()
+    {
+        var model = Model.Build("Function", m =>
+        {
+            var x = m.Input("x", "B", 1);
+            m.Loss(Rosenbrock(m.Parameter("w", new Shape(2), new ListInitializer([2], [-1.2, 1]))) + (0 * x.Sum()));
         });
-        Assert.Equal(Steps, step);
+        var data = new DataSet(Tensor.Create(new double[8], 8, 1), "x");
+        var result = Trainer.Fit(model, new TrainingRecipe { Optimizer = new Lbfgs(1), Epochs = 100 }, data, new PlanOptions { Float = DType.F64 });
+        Assert.All(result.Weights["w"].ToArray<double>(), w => Assert.Equal(1, w, 1e-6));
+        Assert.InRange(result.Log.Count, 10, 60);
+        Assert.Equal(TrainingEnd.EarlyStop, result.End);
+        Assert.Contains("leave out clip_norm", Assert.Throws<GraphException>(() => Trainer.Fit(model, new TrainingRecipe { Optimizer = new Lbfgs(1), ClipNorm = 1 }, data)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_optimizer_has_a_stored_path()
+    {
+        var all = typeof(Optimizer).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(Optimizer)) && !t.IsAbstract);
+        Assert.Empty(all.Except(Optimizers.Values.Select(o => o.GetType())));
     }
 
     [Fact]
     public void Weight_decay_reaches_vectors_when_it_is_asked_to()
     {
-        foreach (var optimizer in new Optimizer[] { new AdamW(0.01), new Lamb(0.01), new Lion(0.01) })
+        foreach (var optimizer in new Optimizer[] { new AdamW(0.01), new Lamb(0.01), new Lion(0.01), new Adafactor(0.01, Decay: 0.1) })
         {
             var (some, all) = (Session(optimizer, Start, Rosenbrock, decayAll: false), Session(optimizer, Start, Rosenbrock));
             some.Run();
@@ -139,7 +102,7 @@ public class OptimizerTests
     [Fact]
     public void Nothing_divides_by_zero_where_value_and_gradient_are_zero()
     {
-        foreach (var optimizer in new Optimizer[] { new Adagrad(0.1), new Nadam(0.1), new Lamb(0.1), new Lion(0.1) })
+        foreach (var optimizer in new Optimizer[] { new Adagrad(0.1), new Nadam(0.1), new Lamb(0.1), new Lion(0.1), new Adafactor(0.1) })
         {
             var session = Session(optimizer, [0, 0], w => w.Square().Sum());
             Assert.Equal(RunResult.Committed, session.Run());
@@ -153,6 +116,13 @@ public class OptimizerTests
 
     public static TheoryData<Schedule, Func<double, double>> Schedules { get; } = new()
     {
+        { new ConstantSchedule(0.3), _ => 0.3 },
+        { new CosineSchedule(0.1), s => Half(0.1, 0, Math.Min(1, s / 100)) },
+        { new CosineSchedule(0.1, 50, 0.01), s => Half(0.1, 0.01, Math.Min(1, s / 50)) },
+        { new StepSchedule(0.1, 30, 0.5), s => 0.1 * Math.Pow(0.5, Math.Floor(s / 30)) },
+        { new WarmupCosineSchedule(0.1, 20, Floor: 0.01), s => s < 20 ? 0.1 * (s + 1) / 20 : Half(0.1, 0.01, Math.Min(1, (s - 20) / 80)) },
+        { new ThenSchedule(new LinearSchedule(0.1), new CosineSchedule(0.05), 40), s => s < 40 ? 0.1 * (1 - (s / 40)) : Half(0.05, 0, Math.Min(1, (s - 40) / 60)) },
+        { new ThenSchedule(0.1, new ThenSchedule(0.01, 0.001, 10), 20), s => s < 20 ? 0.1 : s < 30 ? 0.01 : 0.001 },
         { new ExponentialSchedule(0.1, 10, 0.5), s => 0.1 * Math.Pow(0.5, s / 10) },
         { new LinearSchedule(0.1, Floor: 0.01), s => 0.1 - (0.09 * Math.Min(1, s / 100)) },
         { new LinearSchedule(0.1, 50), s => 0.1 * Math.Max(0, 1 - (s / 50)) },
@@ -174,8 +144,16 @@ public class OptimizerTests
     }
 
     [Fact]
+    public void Every_schedule_has_a_formula()
+    {
+        var all = typeof(Schedule).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(Schedule)) && !t.IsAbstract);
+        Assert.Empty(all.Except(Schedules.Select(row => ((object[])row)[0].GetType())));
+    }
+
+    [Fact]
     public void Pieces_that_do_not_fit_are_explained()
     {
+        Assert.Contains("begins at a number of steps, not at -1", Assert.Throws<GraphException>(() => new ThenSchedule(1, 2, -1)).Message, StringComparison.Ordinal);
         Assert.Contains("2 boundaries make 3 pieces, and there are 1 rates", Assert.Throws<GraphException>(() => new PiecewiseSchedule([1, 2], [0.1])).Message, StringComparison.Ordinal);
         Assert.Contains("[2, 1] must increase", Assert.Throws<GraphException>(() => new PiecewiseSchedule([2, 1], [1, 2, 3])).Message, StringComparison.Ordinal);
     }
@@ -190,46 +168,25 @@ public class OptimizerTests
         return (100 * (b - a.Square()).Square()).Sum() + (1 - a).Square().Sum();
     }
 
-    private static double[] RosenbrockGradient(double[] w)
+    /// <summary>Beale 1958; the minimum is at (3, ½).</summary>
+    private static Expr Beale(Expr w)
     {
-        var g = new double[w.Length];
-        for (var i = 0; i + 1 < w.Length; i++)
-        {
-            g[i] += (-400 * w[i] * (w[i + 1] - (w[i] * w[i]))) - (2 * (1 - w[i]));
-            g[i + 1] += 200 * (w[i + 1] - (w[i] * w[i]));
-        }
-
-        return g;
+        var (x, y) = (w.SliceAxis(0, 0, 1), w.SliceAxis(0, 1, 2));
+        return ((1.5 - x + (x * y)).Square() + (2.25 - x + (x * y * y)).Square() + (2.625 - x + (x * y * y * y)).Square()).Sum();
     }
 
-    private static void Run(double[] w, Func<double[], double[]> gradient, Action visit, Action<int, double[], int> update)
+    private static Expr Quadratic(Expr w)
     {
-        for (var t = 1; t <= Steps; t++)
-        {
-            var g = gradient(w);
-            for (var i = 0; i < w.Length; i++)
-                update(t, g, i);
-            visit();
-        }
+        var (a, c) = (Expr.Vector(1, 4, 9, 2, 0.5, 3).Reshape(w.Shape), Expr.Vector(0.3, -0.7, 1.1, 0.2, -0.4, 0.9).Reshape(w.Shape));
+        return (0.5 * (a * (w - c).Square()).Sum()) + (0.25 * w.Sum().Square());
     }
 
-    private static void RunAdam(double[] w, Func<double[], double[]> gradient, Action visit, Func<double, double, double, int, double> move)
+    private static Session Session(Optimizer optimizer, double[] start, Func<Expr, Expr> function, bool decayAll = true, Shape? shape = null)
     {
-        var (m, v) = (new double[w.Length], new double[w.Length]);
-        Run(w, gradient, visit, (t, g, i) =>
-        {
-            m[i] = (0.9 * m[i]) + ((1 - 0.9) * g[i]);
-            v[i] = (0.999 * v[i]) + ((1 - 0.999) * g[i] * g[i]);
-            w[i] -= move(m[i], v[i], g[i], t);
-        });
-    }
-
-    private static Session Session(Optimizer optimizer, double[] start, Func<Expr, Expr> function, bool decayAll = true)
-    {
-        var model = Model.Build("Function", m => m.Loss(function(m.Parameter("w", new Shape(start.Length), 0))));
+        var model = Model.Build("Function", m => m.Loss(function(m.Parameter("w", shape ?? new Shape(start.Length), 0))));
         var session = new Session(TrainingStep.Build(model, new TrainingRecipe { Optimizer = optimizer, DecayAll = decayAll }, Steps).Simplify(), new PlanOptions { Float = DType.F64, Threads = 1 });
         session.Prepare(new Dictionary<string, long>());
-        session.SetState("w", Tensor.Create(start, start.Length));
+        session.SetState("w", Tensor.Create(start, [.. (shape ?? new Shape(start.Length)).Dims.Select(d => (int)d.Value)]));
         return session;
     }
 }
