@@ -281,10 +281,6 @@ internal sealed partial class Binder
                 binding.Uses[name] = symbol;
                 CallOf(call, name, symbol, piped);
                 return;
-            case NameSyntax { Name.Text: "then" } then when piped is not null:
-                Report(DiagnosticCodes.NotYet.At(then.Span, "`then` of schedules is part of the language, but this version does not have it yet"));
-                Values(call);
-                return;
             case NameSyntax name when Catalog.Find(name.Name.Text) is { } entry && !entry.Name.Contains('.'):
                 binding.Entries[name] = entry;
                 CallOf(call, entry, piped);

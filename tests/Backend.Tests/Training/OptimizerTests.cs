@@ -72,7 +72,7 @@ public class OptimizerTests
             var x = m.Input("x", "B", 1);
             m.Loss(Rosenbrock(m.Parameter("w", new Shape(2), new ListInitializer([2], [-1.2, 1]))) + (0 * x.Sum()));
         });
-        var data = new DataSet(Tensor.Create(new double[8], 8, 1), "x");
+        var data = DataSet.Of(new DataSplit("train", ("x", Tensor.Create(new double[8], 8, 1))));
         var result = Trainer.Fit(model, new TrainingRecipe { Optimizer = new Lbfgs(1), Epochs = 100 }, data, new PlanOptions { Float = DType.F64 });
         Assert.All(result.Weights["w"].ToArray<double>(), w => Assert.Equal(1, w, 1e-6));
         Assert.InRange(result.Log.Count, 10, 60);

@@ -36,7 +36,35 @@ public class LibraryTests
     [InlineData("close(hinge([0.5, 2], [1, 1]), 0.25) and close(hinge([0.5, 2], [1, -1], weight = [1, 0]), 0.5)")]
     [InlineData("close(cosine_similarity_loss([3, 4], [4, 3]), 0.04) and close(triplet([0, 0], [3, 4], [0, 1]), 5)")]
     [InlineData("close(l1([[1, -2], [3, 4]]), 10) and close(l2([[1, -2], [[3], [4]]]), 30)")]
+    [InlineData("all(cumsum([1, 2, 3]) == [1, 3, 6]) and all(cumsum([[1, 2], [3, 4]], axis = 0) == [[1, 2], [4, 6]])")]
+    [InlineData("all(cumprod([2, 0, 3]) == [2, 0, 0]) and prod([2, 3, 4]) == 24 and all(prod([[1, 2], [3, 4]], axis = 0, keep = true) == [[3, 8]])")]
+    [InlineData("all(sort([3, 1, 2]) == [1, 2, 3]) and all(sort([3, 1, 2], descending = true) == [3, 2, 1]) and all(argsort([3, 1, 2]) == [1, 2, 0])")]
+    [InlineData("all(top_k([3, 1, 2], 2)[0] == [3, 2]) and all(top_k([3, 1, 2], 2)[1] == [0, 2])")]
+    [InlineData("all(scatter_add([1, 1, 1], [0, 2, 0], [1, 2, 3]) == [5, 1, 3])")]
+    [InlineData("all(dynamic_slice([1, 2, 3, 4], 1, 2) == [2, 3]) and all(dynamic_update_slice([1, 2, 3], [9], 2) == [1, 2, 9])")]
+    [InlineData("all(([[1, 2], [3, 4]] |> vmap(r => sum(r))) == [3, 7]) and all(([[1, 2], [3, 4]] |> vmap(c => sum(c), axis = 1)) == [4, 6])")]
+    [InlineData("accuracy([[1, 2], [3, 1]], cast([1, 1], int)) == 0.5 and accuracy([1, -1], [1, 1]) == 0.5 and top_k_accuracy([[1, 2, 3]], [1], k = 2) == 1")]
+    [InlineData("close(precision([1, 1, -1], [1, 0, 1]), 0.5) and close(recall([1, 1, -1], [1, 0, 1]), 0.5) and close(f1([[1, 2], [2, 1]], cast([1, 1], int), average = micro), 0.5)")]
+    [InlineData("close(auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]), 0.75) and all(confusion_matrix([[1, 2], [2, 1]], [1, 1]) == [[0, 0], [1, 1]])")]
+    [InlineData("close(perplexity([[0, 0], [0, 0]], [0, 1]), 2) and close(r2([1, 2, 3], [1, 2, 4]), 1 - 3 / 14) and all(pooled([1, 2]) == [1, 2])")]
     public void A_function_has_its_value(string condition) => Compile.Holds($"  assert {condition}");
+
+    [Theory]
+    [InlineData("let x = [1.0, 2.0] * 1\n  assert all(jacobian(x ** 2, x) == [[2, 0], [0, 4]])")]
+    [InlineData("let x = [1.0, 2.0] * 1\n  assert close(hessian(x[0] ** 2 * x[1], x), [[4, 2], [2, 0]])")]
+    [InlineData("let x = [1.0, 2.0] * 1\n  let (a, b) = jacobian(x, (x, x[0]), unused = zeros)\n  assert all(a == eye(2)) and all(b == [0, 0])")]
+    [InlineData("let w = [1.0, 2.0] * 1\n  let each = [[1, 2], [3, 4]] |> vmap(r => grad(sum(r * w) ** 2, w))\n  assert all(each == [[10, 20], [66, 88]])")]
+    [InlineData("let p = random.permutation(7)\n  assert all(sort(p) == iota(7)) and all(random.categorical([[0, 100], [100, 0]]) == [1, 0])")]
+    public void Matrices_of_derivatives_maps_and_draws(string body) => Compile.Holds("  " + body);
+
+    [Fact]
+    public void A_map_shares_the_parameters_of_what_it_maps_and_refuses_running_statistics()
+    {
+        var model = Compile.Body("", "x |> vmap(dense(3) |> relu)");
+        Assert.Equal(2, model.Parameters.Length);
+        Assert.Equal(new Shape("B", 3), model.Outputs[0].Value.Shape);
+        Assert.Contains("updates a buffer", Assert.Single(Compiler.Compile(new SourceText("model M {\n  input x: [B, T, 8]\n  output p = x |> vmap(batch_norm())\n}\n")).Diagnostics).Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Parts_are_taken_apart_by_a_pattern_and_penalties_take_parameters()
@@ -74,6 +102,9 @@ public class LibraryTests
         { "nadam(betas = (0.8, 0.9))", new Nadam(0.002, 0.8, 0.9) },
         { "lamb(0.1, weight_decay = 0)", new Lamb(0.1, Decay: 0) },
         { "lion(1e-3)", new Lion(1e-3) },
+        { "adafactor(relative = false, eps = (1e-20, 0.01))", new Adafactor(0.01, 1e-20, 0.01, IsRelative: false) },
+        { "lbfgs(history = 5)", new Lbfgs(1, 5) },
+        { "sgd(linear(0.1) |> then(0.01, at = 20 steps))", new Sgd(new ThenSchedule(new LinearSchedule(0.1), 0.01, 20)) },
         { "sgd(exponential(0.1, every = 5 steps))", new Sgd(new ExponentialSchedule(0.1, 5)) },
         { "sgd(linear(0.1, floor = 0.01))", new Sgd(new LinearSchedule(0.1, null, 0.01)) },
         { "sgd(warmup_linear(0.1, 5, total = 50 steps))", new Sgd(new WarmupLinearSchedule(0.1, 5, 50)) },
