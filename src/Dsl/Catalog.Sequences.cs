@@ -18,8 +18,6 @@ public static partial class Catalog
         Row(CatalogKind.Function, "top_k", "x, k: size, axis: int = -1", "the k largest elements along the axis, largest first, and their indices", "[..., N, ...] → ([..., k, ...], int[..., k, ...])",
             "`let (values, indices) = top_k(x, 3)`. Equal elements keep their order; a NaN counts as largest.",
             a => a.Tensor("x").TopK(a.Size("k"), a.Int("axis")) is var (values, indices) ? (ImmutableArray<Expr>)[values, indices] : []),
-        Function("scatter_add", "x, indices: integers, source, axis: int = 0", "x, and source[…, j, …] added at place indices[j] of the axis", "[..., N, ...] with int[M] and [..., M, ...] → [..., N, ...]",
-            "What meets at one place is summed; the transpose of `take`. An index out of range is an error while running.", a => a.Tensor("x").ScatterAdd(a.Tensor("indices"), a.Tensor("source"), a.Int("axis"))),
         Function("dynamic_slice", "x, start: integers, length: size, axis: int = 0", "length elements along the axis from a computed place on", "[..., N, ...] at int[] → [..., length, ...]",
             "A stretch that does not lie within the axis is an error while running.", a => a.Tensor("x").DynamicSlice(a.Tensor("start"), a.Size("length"), a.Int("axis"))),
         Function("dynamic_update_slice", "x, update, start: integers, axis: int = 0", "x with the stretch from a computed place on replaced", "[..., N, ...] with [..., M, ...] at int[] → [..., N, ...]",

@@ -25,7 +25,7 @@ public static partial class Catalog
         "conv_transpose1d conv_transpose2d "
         + "drop_path rnn lstm gru attention rope transformer_block graph_conv graph_attention message_passing parallel checkpoint frozen no_decay "
         + "lr_scale time_distributed adaptive_avg_pool2d resize einsum "
-        + "rearrange reduce scan "
+        + "rearrange reduce scatter_add scan "
         + "ctc "
         + "sine_wave copy_task reverse_task idx npz images "
         + "text jsonl safetensors graph").Split(' ').ToFrozenSet(StringComparer.Ordinal);

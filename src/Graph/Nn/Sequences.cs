@@ -51,17 +51,6 @@ public static class Sequences
         return (x.Gather(indices, axis), indices);
     }
 
-    /// <summary>x with source[…, j, …] added at place indices[j] of an axis: the transpose of taking.</summary>
-    /// <exception cref="ShapeException">The indices are no vector of whole numbers, or the source does not fit.</exception>
-    public static Expr ScatterAdd(this Expr x, Expr indices, Expr source, int axis = 0)
-    {
-        var along = x.Shape.Axis(axis);
-        if (indices.Rank != 1)
-            throw new ShapeException($"scatter_add takes a vector of indices, not {indices.Shape}", x.Shape, indices.Shape);
-        var added = Expr.Make(new ScatterAdd(along, 0, x.Shape[along]), indices, Number(source).Cast(x.DType.IsFloat() ? x.DType : DType.Float));
-        return x + added;
-    }
-
     /// <summary>length elements along an axis from a computed place on.</summary>
     /// <exception cref="ShapeException">The start is no whole number, or the axis is too short.</exception>
     public static Expr DynamicSlice(this Expr x, Expr start, Dim length, int axis = 0) =>

@@ -40,7 +40,6 @@ public class LibraryTests
     [InlineData("all(cumprod([2, 0, 3]) == [2, 0, 0]) and prod([2, 3, 4]) == 24 and all(prod([[1, 2], [3, 4]], axis = 0, keep = true) == [[3, 8]])")]
     [InlineData("all(sort([3, 1, 2]) == [1, 2, 3]) and all(sort([3, 1, 2], descending = true) == [3, 2, 1]) and all(argsort([3, 1, 2]) == [1, 2, 0])")]
     [InlineData("all(top_k([3, 1, 2], 2)[0] == [3, 2]) and all(top_k([3, 1, 2], 2)[1] == [0, 2])")]
-    [InlineData("all(scatter_add([1, 1, 1], [0, 2, 0], [1, 2, 3]) == [5, 1, 3])")]
     [InlineData("all(dynamic_slice([1, 2, 3, 4], 1, 2) == [2, 3]) and all(dynamic_update_slice([1, 2, 3], [9], 2) == [1, 2, 9])")]
     [InlineData("all(([[1, 2], [3, 4]] |> vmap(r => sum(r))) == [3, 7]) and all(([[1, 2], [3, 4]] |> vmap(c => sum(c), axis = 1)) == [4, 6])")]
     [InlineData("accuracy([[1, 2], [3, 1]], cast([1, 1], int)) == 0.5 and accuracy([1, -1], [1, 1]) == 0.5 and top_k_accuracy([[1, 2, 3]], [1], k = 2) == 1")]
