@@ -56,7 +56,10 @@ public class BatchingTests
         var n = Expr.Variable("n", new Shape(3), DType.I64);
         var point = new Dictionary<Expr, RefValue<double>>
         {
-            [x] = Numbers(3, 4), [u] = Numbers(3, 2), [table] = Numbers(5), [n] = RefValue<double>.Of([3], [2L, 0, 1]),
+            [x] = Numbers(3, 4),
+            [u] = Numbers(3, 2),
+            [table] = Numbers(5),
+            [n] = RefValue<double>.Of([3], [2L, 0, 1]),
         };
         Func<Expr, Expr>[] functions =
         [
