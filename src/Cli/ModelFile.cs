@@ -34,6 +34,9 @@ internal sealed class ModelFile
     /// <summary>Reads data beside the file.</summary>
     public DataReader Reader { get; }
 
+    /// <summary>The source text of a place; null where it is not in this file.</summary>
+    public string? TextAt(SourceLocation at) => at.File == result.Syntax.Source.Path ? result.Syntax.Source.Text.Substring(at.Start, at.Length) : null;
+
     /// <summary>What the hyperparameters of file and model are, as text.</summary>
     public ImmutableArray<KeyValuePair<string, string>> Hypers { get; }
 
