@@ -16,6 +16,19 @@ public class StandardLibraryTests
         { "std.resnet.stage", "[B, 8, 8, 4]", "stage(4, 3, stride = 2)", "[B, 4, 4, 4]" },
         { "std.resnet.stem", "[B, 32, 32, 3]", "stem(4)", "[B, 8, 8, 4]" },
         { "std.resnet.resnet", "[B, 8, 8, 3]", "resnet([1, 1], width = 4)", "[B, 8]" },
+        { "std.vision.lenet5", "[B, 32, 32, 1]", "lenet5()", "[B, 10]" },
+        { "std.vision.alexnet", "[B, 64, 64, 3]", "alexnet(classes = 5)", "[B, 5]" },
+        { "std.vision.vgg16", "[B, 32, 32, 3]", "vgg16(classes = 5)", "[B, 5]" },
+        { "std.vision.dense_layer", "[B, 8, 8, 4]", "dense_layer(2)", "[B, 8, 8, 6]" },
+        { "std.vision.transition", "[B, 8, 8, 4]", "transition", "[B, 4, 4, 2]" },
+        { "std.vision.densenet121", "[B, 32, 32, 3]", "densenet121(classes = 5, growth = 4)", "[B, 5]" },
+        { "std.vision.inverted_residual", "[B, 8, 8, 4]", "inverted_residual(6, expand = 2, stride = 2)", "[B, 4, 4, 6]" },
+        { "std.vision.mobilenet_v2", "[B, 32, 32, 3]", "mobilenet_v2(classes = 5)", "[B, 5]" },
+        { "std.vision.squeeze_excite", "[B, 8, 8, 4]", "squeeze_excite(2)", "[B, 8, 8, 4]" },
+        { "std.vision.mbconv", "[B, 8, 8, 4]", "mbconv(4, expand = 2, kernel = 5, stride = 1)", "[B, 8, 8, 4]" },
+        { "std.vision.efficientnet_b0", "[B, 32, 32, 3]", "efficientnet_b0(classes = 5)", "[B, 5]" },
+        { "std.vision.resnet18", "[B, 32, 32, 3]", "resnet18(classes = 5)", "[B, 5]" },
+        { "std.vision.resnet50", "[B, 32, 32, 3]", "resnet50(classes = 5)", "[B, 5]" },
     };
 
     private static Model Model(string name, string input, string expression) => Compile.Model(
@@ -30,6 +43,22 @@ public class StandardLibraryTests
         Assert.NotEmpty(model.Parameters);
         var gradients = Gradient.Of(Phases.Resolve([model.TotalLoss], training: true)[0], [.. model.Parameters.Select(p => p.Variable)]);
         Assert.All(model.Parameters.Zip(gradients), p => Assert.True(p.Second is not null, p.First.Path));
+    }
+
+    /// <summary>The published numbers of parameters, with 1000 classes (LeNet-5: 10).</summary>
+    [Theory]
+    [InlineData("vision.lenet5()", "[B, 32, 32, 1]", 61_706)]
+    [InlineData("vision.alexnet()", "[B, 224, 224, 3]", 61_100_840)]
+    [InlineData("vision.vgg16()", "[B, 224, 224, 3]", 138_357_544)]
+    [InlineData("vision.densenet121()", "[B, 224, 224, 3]", 7_978_856)]
+    [InlineData("vision.mobilenet_v2()", "[B, 224, 224, 3]", 3_504_872)]
+    [InlineData("vision.efficientnet_b0()", "[B, 224, 224, 3]", 5_288_548)]
+    [InlineData("vision.resnet18()", "[B, 224, 224, 3]", 11_689_512)]
+    [InlineData("vision.resnet50()", "[B, 224, 224, 3]", 25_557_032)]
+    public void A_published_architecture_has_the_published_number_of_parameters(string layer, string input, long count)
+    {
+        var call = layer.IndexOf('.');
+        Assert.Equal(count, Model($"std.{layer[..layer.IndexOf('(')]}", input, layer[(call + 1)..]).ParameterCount);
     }
 
     [Fact]
