@@ -28,7 +28,9 @@ internal sealed class Feeder
         {
             if (data.Schema.Find(name) is not { } column)
                 throw new DataFormatException($"model {model.Name}", $"the data has no column '{name}'", $"It has {string.Join(", ", data.Schema.Columns.Select(c => $"'{c.Name}'"))}; rename one, or the input");
-            var row = IsBatched(value) ? value.Shape.Dims[1..] : value.Shape.Dims;
+            var row = IsBatched(value, column.IsWhole) ? value.Shape.Dims[1..] : value.Shape.Dims;
+            if (row.Length == value.Rank && !column.IsWhole)
+                column = column with { IsWhole = true, RowShape = [data.Splits[0].Rows, .. column.RowShape] };
             var fits = column.RowShapes.Any(shape => shape.Count == row.Length && row.Select((d, i) => Dim.AreEqual(d, shape[i]) != Answer.Refuted).All(x => x));
             if (!fits || !column.Feeds(value.DType))
                 throw new DataFormatException($"model {model.Name}", $"the column {column} does not fit `{name}: {value.Type}`");
@@ -50,29 +52,32 @@ internal sealed class Feeder
     }
 
     /// <summary>Chooses the plan for these rows and copies them in.</summary>
-    public void Feed(Session session, DataSplit split, ReadOnlySpan<int> rows)
+    /// <param name="session">What takes them.</param>
+    /// <param name="split">Where they come from.</param>
+    /// <param name="rows">Which rows.</param>
+    /// <param name="augmenter">Changes them, in training.</param>
+    /// <param name="epoch">Picks the changes.</param>
+    public void Feed(Session session, DataSplit split, ReadOnlySpan<int> rows, Augmenter? augmenter = null, long epoch = 0)
     {
         Prepare(session, split, rows.Length);
         foreach (var (name, value) in fed)
         {
-            var column = split.IndexOf(name);
-            var chosen = IsBatched(value) ? rows : All(split.Rows);
-            switch (value.DType == DType.Float ? session.Options.Float : value.DType)
-            {
-                case DType.F32:
-                    split.Fill(column, chosen, session.InputSpan<float>(name));
-                    break;
-                case DType.F64:
-                    split.Fill(column, chosen, session.InputSpan<double>(name));
-                    break;
-                case DType.I64:
-                    split.Fill(column, chosen, session.InputSpan<long>(name));
-                    break;
-                default:
-                    split.Fill(column, chosen, session.InputSpan<bool>(name));
-                    break;
-            }
+            var type = value.DType == DType.Float ? session.Options.Float : value.DType;
+            Fill(split, name, value, rows, session.InputBytes(name), type, augmenter, epoch);
         }
+    }
+
+    private void Fill(DataSplit split, string name, Expr value, ReadOnlySpan<int> rows, Span<byte> to, DType type, Augmenter? augmenter, long epoch)
+    {
+        var column = split.IndexOf(name);
+        if (!IsBatched(value, split.IsWhole))
+        {
+            split.Fill(column, All(split.Values(column).Count), to, type);
+            return;
+        }
+
+        split.Fill(column, rows, to, type);
+        augmenter?.Apply(name, rows, epoch, to, type);
     }
 
     /// <summary>The named dimensions, read off the columns.</summary>
@@ -81,14 +86,17 @@ internal sealed class Feeder
         var bindings = new Dictionary<string, long>();
         foreach (var (name, value) in fed)
         {
-            int[] dims = [.. Enumerable.Range(0, value.Rank).Select(i => i == 0 && IsBatched(value) ? rows : i < split[name].Rank ? split[name].Shape[i] : 1)];
+            var column = split.Values(split.IndexOf(name));
+            int[] all = [IsBatched(value, split.IsWhole) ? rows : column.Count, .. column.Shape];
+            // A column of one number a row has both [B] and [B, 1].
+            int[] dims = [.. Enumerable.Range(0, value.Rank).Select(i => i < all.Length ? all[i] : 1)];
             Unifier.Bind(bindings, value.Shape, dims, name);
         }
 
         return bindings;
     }
 
-    private bool IsBatched(Expr value) => batch is not null && !value.Shape.IsScalar && value.Shape[0].Equals(batch);
+    private bool IsBatched(Expr value, bool isWhole) => !isWhole && batch is not null && !value.Shape.IsScalar && value.Shape[0].Equals(batch);
 
     private int[] All(int rows) => whole.Length == rows ? whole : whole = [.. Enumerable.Range(0, rows)];
 }

@@ -142,6 +142,13 @@ public sealed unsafe class Session
         return Span<T>(Current.Plan.Inputs[i], Current.Inputs[i].Pointer);
     }
 
+    /// <summary>As <see cref="InputSpan{T}"/>, of whatever type.</summary>
+    internal Span<byte> InputBytes(string name)
+    {
+        var i = Find(inputIndex, name, "input");
+        return new Span<byte>(Current.Inputs[i].Pointer, checked((int)(Current.Plan.Inputs[i].Count * FusedKernelSpec.SizeOf(Current.Plan.Inputs[i].Type))));
+    }
+
     /// <summary>The memory of a state, row-major.</summary>
     /// <inheritdoc cref="InputSpan{T}"/>
     public Span<T> StateSpan<T>(string name)

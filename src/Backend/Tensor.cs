@@ -261,7 +261,7 @@ public sealed class Tensor
         return length;
     }
 
-    private static DType TypeOf<T>() =>
+    internal static DType TypeOf<T>() =>
         typeof(T) == typeof(float) ? DType.F32
         : typeof(T) == typeof(double) ? DType.F64
         : typeof(T) == typeof(long) ? DType.I64

@@ -90,6 +90,7 @@ public sealed class Trainer
     private readonly SplitEvaluation? evaluation;
     private readonly Feeder feeder;
     private readonly Batches batches;
+    private readonly Augmenter? augmenter;
     private readonly string[] valueNames;
     private readonly double[] sums;
     private readonly Stopwatch clock = new();
@@ -128,6 +129,7 @@ public sealed class Trainer
             evaluation = new SplitEvaluation(model, options);
         (watchedSplit, watched) = Watched(recipe.EarlyStop?.On ?? (data.TryGet("validation") is null ? "train.loss" : "validation.loss"));
 
+        augmenter = data.Augment.Count == 0 ? null : new Augmenter(data.Augment, data.Schema, recipe.Seed);
         feeder.Prepare(training, train, batches.Size);
         var weights = Initialization.Sample(model, recipe.Seed, options.Float);
         if (initial is not null)
@@ -291,7 +293,7 @@ public sealed class Trainer
     private void RunStep(DataSplit train)
     {
         var rows = batches[progress.Batch];
-        feeder.Feed(training, train, rows);
+        feeder.Feed(training, train, rows, augmenter, progress.Epoch);
         if (loop is not null)
         {
             RunLoop(rows.Length);

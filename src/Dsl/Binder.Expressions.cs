@@ -349,7 +349,7 @@ internal sealed partial class Binder
             return;
         }
 
-        Slot[] slots = [.. entry.Parameters.Select(p => new Slot(p.Name, p.IsRequired, p.IsVariadic))];
+        Slot[] slots = [.. entry.Parameters.Select(p => p.Slot)];
         var before = entry.IsConstructor ? 0 : piped ?? 0;
         var wholeTuple = before > 1 && !entry.Parameters.IsEmpty && entry.Parameters[0].Kind == ParameterKind.Tensors;
         var places = ArgumentMatcher.Match($"`{entry.Name}`", entry.ToString(), slots, call.Arguments, wholeTuple ? 1 : before, piped is null || entry.IsConstructor ? call.Callee.Span : null, Report);

@@ -25,9 +25,7 @@ internal sealed partial class Binder
         foreach (var option in data.Options)
         {
             var text = option.Name.Text;
-            if (DataOptions.Planned.Contains(text))
-                Report(NotYetOption("data", text, option.Name.Span, DataOptions.Known));
-            else if (!DataOptions.Known.Contains(text))
+            if (!DataOptions.Known.Contains(text))
                 Report(DiagnosticCodes.UnknownOption.At(option.Name.Span, $"a data block has no line `{text}`").WithSuggestion(text, option.Name.Span, DataOptions.Known).WithNote($"known: {string.Join(", ", DataOptions.Known)}"));
             else if (text != "rename" && !seen.TryAdd(text, option.Name.Span))
                 Report(DiagnosticCodes.DuplicateArgument.At(option.Name.Span, $"`{text}` stands twice").With(seen[text], "here, too"));
@@ -36,6 +34,32 @@ internal sealed partial class Binder
                 foreach (var argument in option.Arguments)
                     Expression(argument.Value);
             }
+
+            if (text == "augment")
+                Augment(option);
+        }
+    }
+
+    private void Augment(DataOptionSyntax option)
+    {
+        if (option.Steps.IsEmpty)
+            Report(DiagnosticCodes.MissingArgument.At(option.Name.Span, $"`augment` takes a block: augment {{ {string.Join("; ", DataOptions.Augmentations.Select(a => a.Name))} }}, each on a line of its own"));
+        foreach (var step in option.Steps)
+        {
+            var call = step.Bare as CallSyntax;
+            var name = (call?.Callee ?? step).Bare as NameSyntax;
+            if (name is null || DataOptions.Augmentations.FirstOrDefault(a => a.Name == name.Name.Text) is not { } row)
+            {
+                var known = DataOptions.Augmentations.Select(a => a.Name).ToArray();
+                var diagnostic = DiagnosticCodes.UnknownOption.At(name?.Span ?? step.Span, $"`augment` has no `{name?.Name.Text ?? "such line"}`").WithNote($"known: {string.Join(", ", known)}");
+                Report(name is null ? diagnostic : diagnostic.WithSuggestion(name.Name.Text, name.Span, known));
+                continue;
+            }
+
+            Slot[] slots = [.. row.Parameters.Select(p => p.Slot)];
+            ArgumentMatcher.Match($"`{row.Name}`", $"{row.Name}({row.Signature})", slots, call?.Arguments ?? [], 0, name.Span, Report);
+            foreach (var argument in call?.Arguments ?? [])
+                Expression(argument.Value);
         }
     }
 

@@ -26,13 +26,11 @@ public static partial class Catalog
         + "drop_path rnn lstm gru attention rope transformer_block graph_conv graph_attention message_passing parallel checkpoint frozen no_decay "
         + "lr_scale time_distributed adaptive_avg_pool2d resize einsum "
         + "rearrange reduce scatter_add scan "
-        + "ctc "
-        + "sine_wave copy_task reverse_task idx npz images "
-        + "text jsonl safetensors graph").Split(' ').ToFrozenSet(StringComparer.Ordinal);
+        + "ctc").Split(' ').ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>All rows, in order of kind and name.</summary>
     public static ImmutableArray<CatalogEntry> All { get; } =
-        [.. Layers().Concat(Functions()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
+        [.. Layers().Concat(Functions()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).Concat(Sources()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
 
     private static readonly FrozenDictionary<string, CatalogEntry> _byName = All.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal);
 
@@ -139,8 +137,6 @@ public static partial class Catalog
             Row(CatalogKind.Optimizer, name, signature, equation, "", use, make);
         static CatalogEntry Schedule(string name, string signature, string equation, string use, Func<Args, Schedule> make) =>
             Row(CatalogKind.Schedule, name, signature, equation, "", use, make);
-        static CatalogEntry Source(string name, string signature, string equation, string shapes, string use, Func<Args, DataSource> make) =>
-            Row(CatalogKind.Source, name, signature, equation, shapes, use, make);
         static CatalogEntry Constant(string name, string equation, double value) => Row(CatalogKind.Constant, name, "", equation, "static float", "", _ => value);
         const string Matrices = "at least two axes, as [..., in, out]";
         return
@@ -197,20 +193,6 @@ public static partial class Catalog
                 "Large rates in the middle of a short run (Smith and Topin 2018).", a => new OneCycleSchedule(a.Float("peak"), a.OptionalFloat("total"), a.Float("rise"), a.Float("div"), a.Float("final_div"))),
             Schedule("piecewise", "boundaries: floats, rates: floats", "the rate of the piece between two boundaries that the step lies in", "One more rate than boundaries: piecewise([100 steps, 200 steps], [0.1, 0.01, 0.001]).",
                 a => new PiecewiseSchedule(a.Floats("boundaries"), a.Floats("rates"))),
-
-            Source("csv", "path: string, features: strings = none, label: string = none, categorical: strings = none", "a table of comma-separated values with a header line",
-                "features: [F]; label: int, or [1] for measurements", "Text in the label becomes a class, classes in ordinal order. `features`: all columns of numbers but the label, unless given.",
-                a => new CsvSource(a.Text("path")) { Features = a.Strings("features"), Label = a.OptionalText("label"), Categorical = a.Strings("categorical") ?? default }),
-            Source("two_moons", "samples: int = 1000, noise: float = 0.1, seed: int = 0", "two interleaved half circles", "x: [2], y: [1]", "The smallest task that needs a hidden layer.",
-                a => new TwoMoonsSource(a.Int("samples"), a.Float("noise"), a.Int("seed"))),
-            Source("circles", "samples: int = 1000, noise: float = 0.05, seed: int = 0, factor: float = 0.5", "two circles about the origin, of radius 1 and factor", "x: [2], y: [1]", "",
-                a => new CirclesSource(a.Int("samples"), a.Float("noise"), a.Int("seed"), a.Float("factor"))),
-            Source("spirals", "samples: int = 1000, noise: float = 0.02, seed: int = 0, classes: int = 2, turns: float = 1", "arms of a spiral", "x: [2], y: [1] for two classes, else int", "",
-                a => new SpiralsSource(a.Int("samples"), a.Float("noise"), a.Int("seed"), a.Int("classes"), a.Float("turns"))),
-            Source("blobs", "samples: int = 1000, noise: float = 1, seed: int = 0, classes: int = 3", "normal clouds on a circle of radius 5", "x: [2], y: [1] for two classes, else int", "",
-                a => new BlobsSource(a.Int("samples"), a.Float("noise"), a.Int("seed"), a.Int("classes"))),
-            Source("xor", "samples: int = 1000, noise: float = 0.1, seed: int = 0", "the corners of the unit square; y is whether the coordinates differ", "x: [2], y: [1]",
-                "No linear map solves it.", a => new XorSource(a.Int("samples"), a.Float("noise"), a.Int("seed"))),
         ];
     }
 }

@@ -76,6 +76,9 @@ public enum ParameterKind
 
     /// <summary>A word of an enumeration.</summary>
     Word,
+
+    /// <summary>All arguments with names that no other parameter has: columns, and what they are called in a file.</summary>
+    Columns,
 }
 
 /// <summary>One parameter of a row: read from the signature's text.</summary>
@@ -87,6 +90,8 @@ public enum ParameterKind
 public sealed record CatalogParameter(string Name, ParameterKind Kind, ImmutableArray<string> Words, string? Default, bool IsVariadic)
 {
     public bool IsRequired => Default is null && !IsVariadic;
+
+    internal Slot Slot => new(Name, IsRequired, IsVariadic, Kind == ParameterKind.Columns);
 
     internal bool IsTensor => Kind is ParameterKind.Tensor or ParameterKind.Integers or ParameterKind.Mask or ParameterKind.Tensors;
 
@@ -239,6 +244,8 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
     public string? OptionalText(string name) => (string?)Get(name);
 
     public ValueList<string>? Strings(string name) => (ValueList<string>?)Get(name);
+
+    public ValueList<ColumnName> Columns(string name) => (ValueList<ColumnName>?)Get(name) ?? default;
 
     public (double First, double Second) Pair(string name) => ((double, double))Get(name)!;
 

@@ -48,15 +48,36 @@ internal sealed class DataBinder(Overrides overrides, Elaborator elaborator, IDa
                 case "shuffle":
                     description = description with { Shuffle = option.Arguments is not [var only] || Flag(only) };
                     break;
+                case "augment":
+                    description = description with { Augment = option.Steps.Select(Step).ToValueList() };
+                    break;
             }
         }
 
         return description with { Rename = renames.ToValueList() };
     }
 
+    private Augmentation Step(ExprSyntax step)
+    {
+        var call = step.Bare as CallSyntax;
+        var row = DataOptions.Augmentations.First(a => a.Name == ((NameSyntax)(call?.Callee ?? step).Bare).Name.Text);
+        Slot[] slots = [.. row.Parameters.Select(p => p.Slot)];
+        var arguments = call?.Arguments ?? [];
+        var given = ArgumentMatcher.Match(row.Name, row.Signature, slots, arguments, 0, null, _ => { }) is [0, ..] ? arguments[0] : null;
+        switch (row.Name)
+        {
+            case "flip":
+                return new FlipAugmentation(given is not null && Flag(given));
+            case "crop":
+                return new CropAugmentation((int)Count((elaborator.Eval(given!.Value, elaborator.FileContext), given.Value), "padding", CountUnit.None, 1, int.MaxValue));
+            default:
+                return new NoiseAugmentation(Positive((elaborator.Eval(given!.Value, elaborator.FileContext), given.Value), "std"));
+        }
+    }
+
     private bool Flag(ArgumentSyntax argument) => elaborator.Eval(argument.Value, elaborator.FileContext) is BoolValue { IsPhase: false } flag
         ? flag.InTraining
-        : throw Elaborator.Error(DiagnosticCodes.TypeMismatch, argument.Value.Span, "`shuffle` takes true or false");
+        : throw Elaborator.Error(DiagnosticCodes.TypeMismatch, argument.Value.Span, "true or false is needed here");
 
     private SplitPart Part(ArgumentSyntax argument)
     {
@@ -89,11 +110,11 @@ internal sealed class DataBinder(Overrides overrides, Elaborator elaborator, IDa
         {
             if (reader is not null)
                 return reader.ReadSchema(description);
-            if (description.Source is not MadeSource made)
+            if (description.Source is not GeneratedSource generated)
                 return null;
-            var source = made.Schema();
+            var source = generated.Schema();
             description.PartSizes(source.Rows!.Value);
-            return new DataSchema(description.Plan(source).Select(p => p.Result).ToValueList(), source.Rows);
+            return source with { Columns = description.Plan(source).Select(p => p.Result).ToValueList() };
         }
         catch (DataFormatException e)
         {
@@ -329,7 +350,7 @@ internal sealed class DataBinder(Overrides overrides, Elaborator elaborator, IDa
                 continue;
             }
 
-            if (batch is null || value.Rank == 0 || !value.Shape[0].Equals(batch))
+            if (!column.IsWhole && (batch is null || value.Rank == 0 || !value.Shape[0].Equals(batch)))
                 continue;
             if (!Fits(value, column, sizes))
             {
@@ -354,12 +375,13 @@ internal sealed class DataBinder(Overrides overrides, Elaborator elaborator, IDa
             return false;
         foreach (var row in column.RowShapes)
         {
-            if (row.Count != value.Rank - 1)
+            var first = column.IsWhole ? 0 : 1;
+            if (row.Count != value.Rank - first)
                 continue;
             var fits = true;
             for (var i = 0; i < row.Count && fits; i++)
             {
-                var size = value.Shape[i + 1];
+                var size = value.Shape[i + first];
                 if (size.IsKnown)
                     fits = size.Value == row[i];
                 else if (size.Name is { } name)

@@ -21,14 +21,20 @@ internal sealed partial class Elaborator
         var parameters = entry.Parameters;
         if (piped.Length > 1 && parameters[0].Kind == ParameterKind.Tensors)
             piped = [new Given(new ListValue([.. piped.Select(p => p.Value)]), piped[0].Syntax)];
-        Slot[] slots = [.. parameters.Select(p => new Slot(p.Name, p.IsRequired, p.IsVariadic))];
+        Slot[] slots = [.. parameters.Select(p => p.Slot)];
         var places = ArgumentMatcher.Match($"`{entry.Name}`", entry.ToString(), slots, arguments, piped.Length, at.Span, d => throw new DiagnosticException(d));
         var values = new Value?[parameters.Length];
         sites = new ExprSyntax?[parameters.Length];
         for (var i = 0; i < piped.Length; i++)
             (values[i], sites[i]) = (piped[i].Value, piped[i].Syntax);
         for (var i = 0; i < arguments.Length; i++)
-            (values[places[i]], sites[places[i]]) = (Eval(arguments[i].Value, place is null ? c : c.At(place)), arguments[i].Value);
+        {
+            var value = Eval(arguments[i].Value, place is null ? c : c.At(place));
+            if (parameters[places[i]].Kind == ParameterKind.Columns)
+                value = new ListValue([.. (values[places[i]] as ListValue)?.Items ?? [], new TupleValue([new StringValue(arguments[i].Name!.Value.Text), value])]);
+            (values[places[i]], sites[places[i]]) = (value, arguments[i].Value);
+        }
+
         return values;
     }
 
@@ -215,6 +221,9 @@ internal sealed partial class Elaborator
                 return text.Text;
             case ParameterKind.Strings when value is ListValue { Items: var items } && items.All(i => i is StringValue):
                 return items.Select(i => ((StringValue)i).Text).ToValueList();
+            case ParameterKind.Columns:
+                return ((ListValue)value).Items.Select(i => ((TupleValue)i).Items is [StringValue column, StringValue there] ? new ColumnName(column.Text, there.Text)
+                    : throw Error(DiagnosticCodes.TypeMismatch, at.Span, $"a column takes its name in the file, as a string, and this is {((TupleValue)i).Items[1].Describe()}")).ToValueList();
             case ParameterKind.Pair when value is TupleValue or ListValue && ItemsOf(value) is [var first, var second] && NumberOf(first) is { } x && NumberOf(second) is { } y:
                 return (x, y);
             case ParameterKind.Floats when value is ListValue or TupleValue:

@@ -35,8 +35,13 @@ public static class TrainOptions
 /// <summary>The lines of data blocks.</summary>
 public static class DataOptions
 {
-    public static ImmutableArray<string> Known { get; } = ["split", "normalize", "one_hot", "shuffle", "rename"];
+    public static ImmutableArray<string> Known { get; } = ["split", "normalize", "one_hot", "shuffle", "rename", "augment"];
 
-    /// <summary>Lines of the language that this version lacks.</summary>
-    public static FrozenSet<string> Planned { get; } = FrozenSet.Create(StringComparer.Ordinal, "augment");
+    /// <summary>The lines of <c>augment { … }</c>.</summary>
+    public static ImmutableArray<OptionRow> Augmentations { get; } =
+    [
+        new("flip", "vertical: bool = false", "Turns images left to right with probability ½, or top to bottom."),
+        new("crop", "padding: int", "Moves images by up to so many positions along each side; what comes in is 0."),
+        new("noise", "std: float", "Adds normal noise to each measurement."),
+    ];
 }

@@ -122,7 +122,11 @@ internal sealed class Binding
 }
 
 /// <summary>One parameter that arguments are matched with.</summary>
-internal readonly record struct Slot(string Name, bool IsRequired, bool IsVariadic = false);
+/// <param name="Name">Its name.</param>
+/// <param name="IsRequired">Whether it must be given.</param>
+/// <param name="IsVariadic">Whether it takes the rest of the arguments without names.</param>
+/// <param name="TakesNames">Whether it takes all arguments whose names no other parameter has.</param>
+internal readonly record struct Slot(string Name, bool IsRequired, bool IsVariadic = false, bool TakesNames = false);
 
 /// <summary>Matches arguments with parameters, as in Python: positions first, then names.</summary>
 internal static class ArgumentMatcher
@@ -163,6 +167,14 @@ internal static class ArgumentMatcher
             {
                 named ??= argument;
                 var slot = IndexOf(slots, name.Text);
+                if ((slot < 0 || slots[slot].TakesNames) && Names(slots) is >= 0 and var names)
+                {
+                    if (arguments.Take(i).FirstOrDefault(a => a.Name?.Text == name.Text) is { } before)
+                        report(DiagnosticCodes.DuplicateArgument.At(name.Span, $"`{name.Text}` is given twice").With(before.Span, "here, too"));
+                    result[i] = names;
+                    continue;
+                }
+
                 if (slot < 0 || slots[slot].IsVariadic)
                 {
                     isUnknown = true;
@@ -188,7 +200,7 @@ internal static class ArgumentMatcher
                 continue;
             }
 
-            if (at == slots.Count)
+            if (at == slots.Count || slots[at].TakesNames)
             {
                 report(Declared(DiagnosticCodes.TooManyArguments.At(argument.Span, $"{what} takes {Count(slots)}, and this is one more").WithNote($"it takes {signature}")));
                 break;
@@ -217,6 +229,18 @@ internal static class ArgumentMatcher
         for (var i = 0; i < slots.Count; i++)
         {
             if (slots[i].Name == name)
+                return i;
+        }
+
+        return -1;
+    }
+
+    /// <summary>The parameter that takes all other names; −1 where there is none.</summary>
+    private static int Names(IReadOnlyList<Slot> slots)
+    {
+        for (var i = 0; i < slots.Count; i++)
+        {
+            if (slots[i].TakesNames)
                 return i;
         }
 

@@ -38,6 +38,28 @@ public abstract record DataSource
 
     /// <summary>The name in the language: <c>csv</c>, <c>two_moons</c>.</summary>
     public abstract string Name { get; }
+
+    /// <summary>Whether the order of the rows means something, so that the parts of a split are runs of rows: texts.</summary>
+    public virtual bool IsSequence => false;
+}
+
+/// <summary>Data made from a seed, the same on every machine: the columns follow from the arguments.</summary>
+public abstract record GeneratedSource : DataSource
+{
+    private protected GeneratedSource()
+    {
+    }
+
+    /// <exception cref="DataFormatException">An argument is out of its range.</exception>
+    public abstract DataSchema Schema();
+
+    private protected void Require(bool holds, string argument, object value, string range)
+    {
+        if (!holds)
+        {
+            throw new DataFormatException(Name, FormattableString.Invariant($"{argument} = {value} is out of range"), $"Give {argument} {range}");
+        }
+    }
 }
 
 /// <summary>
@@ -70,15 +92,14 @@ public sealed record CsvSource(string Path) : DataSource
 /// <param name="Samples">The number of rows; the classes share them evenly, the first taking the remainder.</param>
 /// <param name="Noise">The standard deviation of the normal noise that is added to both coordinates.</param>
 /// <param name="Seed">Picks the noise and the order.</param>
-public abstract record MadeSource(int Samples, double Noise, long Seed) : DataSource
+public abstract record MadeSource(int Samples, double Noise, long Seed) : GeneratedSource
 {
     private const int MaxSamples = 100_000_000;
 
     /// <summary>The number of values of y.</summary>
     public virtual int ClassCount => 2;
 
-    /// <exception cref="DataFormatException">An argument is out of its range.</exception>
-    public DataSchema Schema()
+    public override DataSchema Schema()
     {
         Require(Samples is >= 1 and <= MaxSamples, "samples", Samples, $"from 1 to {MaxSamples}");
         Require(double.IsFinite(Noise) && Noise >= 0, "noise", Noise, "a finite number from 0");
@@ -90,14 +111,6 @@ public abstract record MadeSource(int Samples, double Noise, long Seed) : DataSo
 
     private protected virtual void Check()
     {
-    }
-
-    private protected void Require(bool holds, string argument, object value, string range)
-    {
-        if (!holds)
-        {
-            throw new DataFormatException(Name, FormattableString.Invariant($"{argument} = {value} is out of range"), $"Give {argument} {range}");
-        }
     }
 }
 
@@ -164,6 +177,9 @@ public sealed record DataColumn(string Name, DType DType, ValueList<int> RowShap
     /// <summary>What the classes are called, where the data has names for them.</summary>
     public ValueList<string> ClassNames { get; init; }
 
+    /// <summary>Whether the column is fed whole at each step: then <see cref="RowShape"/> is the shape of all of it.</summary>
+    public bool IsWhole { get; init; }
+
     /// <summary>
     /// Whether the column can feed an input of the type: integers and bools feed floats; floats feed integers only where they are
     /// classes, since those are whole.
@@ -171,7 +187,7 @@ public sealed record DataColumn(string Name, DType DType, ValueList<int> RowShap
     public bool Feeds(DType wanted) => wanted.IsFloat() || (wanted == DType.I64 ? DType == DType.I64 || (Classes is not null && RowShapes.Count == 2) : DType == wanted);
 
     /// <summary>The row shapes that an input may have to take it: its own, and for one number a row both [] and [1].</summary>
-    public ValueList<ValueList<int>> RowShapes => RowShape.Count == 0 || RowShape == [1] ? [[], [1]] : [RowShape];
+    public ValueList<ValueList<int>> RowShapes => !IsWhole && (RowShape.Count == 0 || RowShape == [1]) ? [[], [1]] : [RowShape];
 
     /// <summary>Whether the column can feed an input of this type and row shape.</summary>
     public bool Feeds(DType wanted, ReadOnlySpan<int> rowShape)
@@ -189,12 +205,15 @@ public sealed record DataColumn(string Name, DType DType, ValueList<int> RowShap
 
     /// <summary>As a model declares it: <c>x: [B, 2]</c>, <c>label: int[B]</c>.</summary>
     public override string ToString() =>
-        $"{Name}: {(DType == DType.Float ? "" : DType == DType.I64 ? "int" : DType.Text())}[{string.Join(", ", (IEnumerable<object>)["B", .. RowShape])}]";
+        $"{Name}: {(DType == DType.Float ? "" : DType == DType.I64 ? "int" : DType.Text())}[{string.Join(", ", (IEnumerable<object>)(IsWhole ? [.. RowShape] : ["B", .. RowShape]))}]";
 }
 
 /// <summary>The columns of a source, and its number of rows where that is known.</summary>
 public sealed record DataSchema(ValueList<DataColumn> Columns, int? Rows)
 {
+    /// <summary>Whether all of it is fed at each step, as a graph is: a split then says which of its nodes a part is about, by a column of its own.</summary>
+    public bool IsWhole { get; init; }
+
     /// <summary>The column of the name, or null.</summary>
     public DataColumn? Find(string name) => Columns.FirstOrDefault(c => c.Name == name);
 
@@ -271,6 +290,9 @@ public sealed record DataDescription(string Name, DataSource Source)
 
     public ValueList<ColumnRename> Rename { get; init; }
 
+    /// <summary>What happens to rows of the training part each time they are trained on, in this order; after all other lines.</summary>
+    public ValueList<Augmentation> Augment { get; init; }
+
     /// <summary>What happens to each column of the source, in its order.</summary>
     /// <exception cref="DataFormatException">A line names a column that is not there, or asks for what the column cannot give.</exception>
     public ValueList<ColumnPlan> Plan(DataSchema source)
@@ -321,7 +343,16 @@ public sealed record DataDescription(string Name, DataSource Source)
             }
 
             DataColumn result = column with { Name = NameOf(column) };
-            plans.Add(new(column, hot ? result with { DType = DType.Float, RowShape = [column.Classes!.Value] } : result, normalize, hot));
+            ValueList<int> outer = column.RowShapes.Count == 2 ? [] : column.RowShape;
+            plans.Add(new(column, hot ? result with { DType = DType.Float, RowShape = [.. outer, column.Classes!.Value] } : result, normalize, hot));
+        }
+
+        foreach (Augmentation augmentation in Augment)
+        {
+            if (!plans.Any(p => augmentation.AppliesTo(p.Result)))
+            {
+                throw Fail($"augment: `{augmentation.Name}` is for {augmentation.Of}, and there are {string.Join(", ", plans.Select(static p => p.Result))}", "Take the line out");
+            }
         }
 
         return plans.ToValueList();

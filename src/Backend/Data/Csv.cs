@@ -23,12 +23,36 @@ internal static class Csv
     /// <param name="path">The file.</param>
     /// <param name="source">Which columns to take.</param>
     /// <param name="classes">The label's classes where another file of the same data has fixed them; else they are found.</param>
-    public static SourceRows Read(string path, CsvSource source, DataColumn? classes = null) => Files.Read(path, stream =>
+    public static SourceRows Read(string path, CsvSource source, DataColumn? classes = null) => Read(path, source, classes, named: false).Rows;
+
+    /// <summary>As <see cref="Read(string, CsvSource, DataColumn?)"/>, with a first column of names. Without features, rows have unit vectors of their own.</summary>
+    public static (SourceRows Rows, string[] Names) ReadNodes(string path, CsvSource source, DataColumn? classes) => Read(path, source, classes, named: true);
+
+    /// <summary>The first two cells of each line after the header.</summary>
+    public static List<(int Line, string First, string Second)> ReadPairs(string path) => Files.Read(path, stream =>
+    {
+        using CsvReader reader = CsvReader.Create(stream, Options, leaveOpen: true);
+        var pairs = new List<(int, string, string)>();
+        while (reader.Read())
+        {
+            string where = $"{path}:{reader.LineNumber}";
+            if (reader.FieldCount < 2)
+            {
+                throw new DataFormatException(where, "an edge takes two cells: source and target", "Complete the line");
+            }
+
+            pairs.Add(((int)reader.LineNumber, Text(reader.GetSpan(0), where), Text(reader.GetSpan(1), where)));
+        }
+
+        return pairs.Count > 1 ? pairs[1..] : throw new DataFormatException(path, "there are no edges after the header", "Check that it is the right file");
+    });
+
+    private static (SourceRows Rows, string[] Names) Read(string path, CsvSource source, DataColumn? classes, bool named) => Files.Read(path, stream =>
     {
         using CsvReader reader = CsvReader.Create(stream, Options, leaveOpen: true);
         try
         {
-            Column[] columns = ReadHeader(path, reader, source);
+            Column[] columns = ReadHeader(path, reader, source, named);
             int rows = 0;
             while (reader.Read())
             {
@@ -52,7 +76,8 @@ internal static class Csv
                 throw new DataFormatException(path, "there are no rows after the header", "Check that it is the right file");
             }
 
-            return Assemble(path, source, columns, rows, classes);
+            string[] names = named ? [.. Enumerable.Range(0, rows).Select(i => columns[0].Names[columns[0].Code(i)])] : [];
+            return (Assemble(path, source, named ? columns[1..] : columns, rows, classes, named), names);
         }
         catch (CsvFormatException e)
         {
@@ -60,7 +85,7 @@ internal static class Csv
         }
     });
 
-    private static Column[] ReadHeader(string path, CsvReader reader, CsvSource source)
+    private static Column[] ReadHeader(string path, CsvReader reader, CsvSource source, bool named)
     {
         if (!reader.Read())
         {
@@ -116,14 +141,14 @@ internal static class Csv
             throw new DataFormatException(path, $"the categorical column '{unused}' is not among the features", "Add it there");
         }
 
-        return [.. names.Select(n => new Column(
-            n,
-            used: n == source.Label || source.Features is null || features.Contains(n) || source.Categorical.Contains(n),
-            categorical: source.Categorical.Contains(n),
-            required: n == source.Label || source.Categorical.Contains(n)))];
+        return [.. names.Select((n, i) => (Name: n, IsName: named && i == 0)).Select(n => new Column(
+            n.Name,
+            used: n.IsName || n.Name == source.Label || source.Features is null || features.Contains(n.Name) || source.Categorical.Contains(n.Name),
+            categorical: n.IsName || source.Categorical.Contains(n.Name),
+            required: n.IsName || n.Name == source.Label || source.Categorical.Contains(n.Name)))];
     }
 
-    private static SourceRows Assemble(string path, CsvSource source, Column[] columns, int rows, DataColumn? classes)
+    private static SourceRows Assemble(string path, CsvSource source, Column[] columns, int rows, DataColumn? classes, bool orUnitVectors)
     {
         foreach (Column column in columns)
         {
@@ -141,6 +166,11 @@ internal static class Csv
         Column[] features = source.Features is { } named
             ? [.. named.Select(n => columns.First(c => c.Name == n))]
             : [.. columns.Where(c => c.Name != source.Label && (c.IsNumeric || c.Categorical))];
+        if (features.Length == 0 && orUnitVectors)
+        {
+            features = [Column.Numbered(rows)];
+        }
+
         if (features.Length == 0)
         {
             throw new DataFormatException(path, "no column is left for the features", "Name columns of numbers as features, or others as categorical");
@@ -244,6 +274,19 @@ internal static class Csv
         public string Name => name;
 
         public bool Categorical => categorical;
+
+        /// <summary>A column whose cells are all different.</summary>
+        public static Column Numbered(int rows)
+        {
+            var column = new Column("", used: true, categorical: true, required: true);
+            for (int i = 0; i < rows; i++)
+            {
+                column._codes.Add(i);
+                column.Names.Add(i.ToString("D10", CultureInfo.InvariantCulture));
+            }
+
+            return column;
+        }
 
         public bool IsNumeric => _numeric == true;
 

@@ -11,6 +11,8 @@ internal enum RandomUse
     Split,
     Epoch,
     Initialization,
+    Sequence,
+    Augmentation,
 }
 
 /// <summary>Numbers for data: each a pure function of a key and a counter, by <see cref="Philox"/>.</summary>
@@ -29,6 +31,13 @@ internal static class DataRandom
         double radius = Math.Sqrt(-2 * Math.Log(u));
         (double sin, double cos) = Math.SinCos(2 * Math.PI * v);
         return (radius * cos, radius * sin);
+    }
+
+    /// <summary>Two independent numbers in [0, 1).</summary>
+    public static (double, double) Uniform(ulong key, long counter)
+    {
+        (ulong a, ulong b) = Bits(key, counter);
+        return ((a >> 11) * UnitStep, (b >> 11) * UnitStep);
     }
 
     /// <summary>

@@ -7,33 +7,38 @@ using Dnn.Graph;
 namespace Dnn.Backend;
 
 /// <summary>
-/// Rows of a data set that are used for one purpose: a tensor [N, …] for each column. Float columns are f64 unless
-/// <see cref="DataSet.Cast"/> made them f32.
+/// Rows of a data set that are used for one purpose: for each column a tensor [N, …], in memory or fetched as rows are asked for. A data set
+/// that is fed whole, such as a graph, has one row.
 /// </summary>
 public sealed class DataSplit
 {
-    private readonly ImmutableArray<KeyValuePair<string, Tensor>> _columns;
+    private readonly ImmutableArray<KeyValuePair<string, ColumnRows>> _columns;
 
     /// <param name="name"><c>train</c>, <c>validation</c>, <c>test</c>, or any other.</param>
     /// <param name="columns">By name; all with the same first size.</param>
     /// <exception cref="ArgumentException">There is no column, two have one name, or the first sizes differ.</exception>
     public DataSplit(string name, params IEnumerable<(string Name, Tensor Values)> columns)
+        : this(name, columns.Select(static c => (c.Name, c.Values.Rank > 0 ? (ColumnRows)new TensorRows(c.Values) : throw new ArgumentException("a split takes columns, each with a first dimension of rows", nameof(columns)))), isWhole: false)
+    {
+    }
+
+    internal DataSplit(string name, IEnumerable<(string Name, ColumnRows Values)> columns, bool isWhole)
     {
         ArgumentNullException.ThrowIfNull(name);
-        ArgumentNullException.ThrowIfNull(columns);
         Name = name;
+        IsWhole = isWhole;
         _columns = [.. columns.Select(static c => KeyValuePair.Create(c.Name, c.Values))];
-        if (_columns.IsEmpty || _columns.FirstOrDefault(static c => c.Value.Rank == 0) is { Key: not null })
+        if (_columns.IsEmpty)
         {
             throw new ArgumentException("a split takes columns, each with a first dimension of rows", nameof(columns));
         }
 
-        Rows = _columns[0].Value.Shape[0];
-        foreach ((string column, Tensor values) in _columns)
+        Rows = isWhole ? 1 : _columns[0].Value.Count;
+        foreach ((string column, ColumnRows values) in _columns)
         {
-            if (values.Shape[0] != Rows)
+            if (!isWhole && values.Count != Rows)
             {
-                throw new ArgumentException($"column '{column}' has {values.Shape[0]} rows, and '{_columns[0].Key}' has {Rows}", nameof(columns));
+                throw new ArgumentException($"column '{column}' has {values.Count} rows, and '{_columns[0].Key}' has {Rows}", nameof(columns));
             }
         }
 
@@ -47,12 +52,19 @@ public sealed class DataSplit
 
     public int Rows { get; }
 
+    /// <summary>Whether all columns are fed whole at each step.</summary>
+    public bool IsWhole { get; }
+
     public IEnumerable<string> Columns => _columns.Select(static c => c.Key);
 
+    /// <summary>Whether rows of some column come from the disk.</summary>
+    internal bool IsSlow => _columns.Any(static c => c.Value.IsSlow);
+
+    /// <summary>All rows of a column as a tensor; computed at each call where it is not in memory.</summary>
     /// <exception cref="KeyNotFoundException">There is no such column; the message proposes the nearest.</exception>
     public Tensor this[string column] => this[IndexOf(column)];
 
-    public Tensor this[int column] => _columns[column].Value;
+    public Tensor this[int column] => _columns[column].Value.ToTensor();
 
     /// <summary>The number of a column, for <see cref="Fill(int, ReadOnlySpan{int}, Span{byte}, DType)"/>.</summary>
     /// <exception cref="KeyNotFoundException">There is no such column; the message proposes the nearest.</exception>
@@ -80,120 +92,39 @@ public sealed class DataSplit
     /// <exception cref="ArgumentException">The destination has another size.</exception>
     public void Fill(int column, ReadOnlySpan<int> rows, Span<byte> destination, DType type)
     {
-        switch (type)
+        (string name, ColumnRows values) = _columns[column];
+        int size = type is DType.F32 ? sizeof(float) : type is DType.Bool ? sizeof(bool) : sizeof(double);
+        if (destination.Length != (long)rows.Length * values.Width * size)
         {
-            case DType.F32: Fill(column, rows, MemoryMarshal.Cast<byte, float>(destination)); break;
-            case DType.F64: Fill(column, rows, MemoryMarshal.Cast<byte, double>(destination)); break;
-            case DType.I64: Fill(column, rows, MemoryMarshal.Cast<byte, long>(destination)); break;
-            case DType.Bool: Fill(column, rows, MemoryMarshal.Cast<byte, bool>(destination)); break;
-            default: throw new ArgumentException("the open float type has no memory: name f32 or f64", nameof(type));
+            throw new ArgumentException($"{rows.Length} rows of '{name}' ({values.Width} numbers each) do not fill a destination of {destination.Length / size}", nameof(destination));
         }
+
+        values.Fill(rows, destination, type);
     }
 
     /// <summary>As the other, into numbers of type T: float, double, long or bool.</summary>
-    public void Fill<T>(int column, ReadOnlySpan<int> rows, Span<T> destination) where T : unmanaged
-    {
-        Tensor values = _columns[column].Value;
-        int width = Rows == 0 ? 0 : (int)(values.Length / Rows);
-        if (destination.Length != (long)rows.Length * width)
-        {
-            throw new ArgumentException(
-                $"{rows.Length} rows of '{_columns[column].Key}' ({width} numbers each) do not fill a destination of {destination.Length}", nameof(destination));
-        }
-
-        switch (values.DType)
-        {
-            case DType.F32: Fill(values.AsSpan<float>(), width, rows, destination); break;
-            case DType.F64: Fill(values.AsSpan<double>(), width, rows, destination); break;
-            case DType.I64: Fill(values.AsSpan<long>(), width, rows, destination); break;
-            default: Fill(MemoryMarshal.AsBytes(values.AsSpan<bool>()), width, rows, destination); break;
-        }
-    }
-
-    private static void Fill<TFrom, T>(ReadOnlySpan<TFrom> from, int width, ReadOnlySpan<int> rows, Span<T> to)
-        where TFrom : unmanaged, INumber<TFrom>
-        where T : unmanaged
-    {
-        if (typeof(T) == typeof(TFrom) || (typeof(T) == typeof(bool) && typeof(TFrom) == typeof(byte)))
-        {
-            Span<TFrom> same = MemoryMarshal.Cast<T, TFrom>(to);
-            for (int i = 0; i < rows.Length; i++)
-            {
-                from.Slice(rows[i] * width, width).CopyTo(same.Slice(i * width, width));
-            }
-        }
-        else if (typeof(T) == typeof(float))
-        {
-            Convert(from, width, rows, MemoryMarshal.Cast<T, float>(to));
-        }
-        else if (typeof(T) == typeof(double))
-        {
-            Convert(from, width, rows, MemoryMarshal.Cast<T, double>(to));
-        }
-        else if (typeof(T) == typeof(long))
-        {
-            Convert(from, width, rows, MemoryMarshal.Cast<T, long>(to));
-        }
-        else if (typeof(T) == typeof(bool))
-        {
-            Span<bool> bits = MemoryMarshal.Cast<T, bool>(to);
-            for (int i = 0; i < rows.Length; i++)
-            {
-                for (int j = 0; j < width; j++)
-                {
-                    bits[i * width + j] = !TFrom.IsZero(from[rows[i] * width + j]);
-                }
-            }
-        }
-        else
-        {
-            throw new ArgumentException($"{typeof(T).Name} is not float, double, long or bool");
-        }
-    }
-
-    private static void Convert<TFrom, TTo>(ReadOnlySpan<TFrom> from, int width, ReadOnlySpan<int> rows, Span<TTo> to)
-        where TFrom : unmanaged, INumber<TFrom>
-        where TTo : unmanaged, INumber<TTo>
-    {
-        for (int i = 0; i < rows.Length; i++)
-        {
-            ReadOnlySpan<TFrom> row = from.Slice(rows[i] * width, width);
-            Span<TTo> target = to.Slice(i * width, width);
-            for (int j = 0; j < row.Length; j++)
-            {
-                target[j] = TTo.CreateSaturating(row[j]);
-            }
-        }
-    }
+    public void Fill<T>(int column, ReadOnlySpan<int> rows, Span<T> destination) where T : unmanaged =>
+        Fill(column, rows, MemoryMarshal.AsBytes(destination), Tensor.TypeOf<T>());
 
     /// <summary>The rows as a split of their own.</summary>
     public DataSplit Take(string name, ReadOnlySpan<int> rows)
     {
-        var columns = new List<(string, Tensor)>();
-        for (int i = 0; i < _columns.Length; i++)
-        {
-            Tensor values = _columns[i].Value;
-            Tensor taken = Tensor.Zeros(values.DType, [rows.Length, .. values.Shape[1..]]);
-            switch (values.DType)
-            {
-                case DType.F32: Fill(i, rows, taken.Storage<float>().AsSpan()); break;
-                case DType.F64: Fill(i, rows, taken.Storage<double>().AsSpan()); break;
-                case DType.I64: Fill(i, rows, taken.Storage<long>().AsSpan()); break;
-                default: Fill(i, rows, taken.Storage<bool>().AsSpan()); break;
-            }
-
-            columns.Add((_columns[i].Key, taken));
-        }
-
-        return new DataSplit(name, columns);
+        int[] chosen = rows.ToArray();
+        return new DataSplit(name, _columns.Select(c => (c.Key, c.Value.Select(chosen))), isWhole: false);
     }
 
-    internal DataSplit Select(Func<string, Tensor, (string Name, Tensor Values)> change) => new(Name, _columns.Select(c => change(c.Key, c.Value)));
+    /// <summary>A column, without fetching it.</summary>
+    internal ColumnRows Values(int column) => _columns[column].Value;
+
+    internal DataSplit Select(Func<string, ColumnRows, (string Name, ColumnRows Values)> change) => new(Name, _columns.Select(c => change(c.Key, c.Value)), IsWhole);
 }
 
-/// <summary>Data in memory: parts with the same columns. A value; nothing changes it.</summary>
+/// <summary>Parts with the same columns. A value; nothing changes it.</summary>
 public sealed class DataSet
 {
+    // Of all memory, what a data set may take without being asked.
+    private const int MemoryShare = 3;
+
     /// <param name="schema">The columns that every part has.</param>
     /// <param name="splits">The parts, each with a name of its own.</param>
     /// <param name="statistics">What was subtracted and divided by, as <c>data.COLUMN.mean</c> and <c>data.COLUMN.std</c>.</param>
@@ -216,8 +147,14 @@ public sealed class DataSet
 
     public ImmutableArray<DataSplit> Splits { get; }
 
-    /// <summary>Mean and standard deviation of the normalized columns, to be saved with the weights that were trained on them.</summary>
+    /// <summary>
+    /// Mean and standard deviation of the normalized columns, to be saved with the weights that were trained on them; and as metadata, the names
+    /// of classes and the vocabulary of texts.
+    /// </summary>
     public Weights Statistics { get; }
+
+    /// <summary>What happens to rows of the training part each time they are trained on.</summary>
+    public ValueList<Augmentation> Augment { get; init; }
 
     /// <exception cref="KeyNotFoundException">There is no such part; the message proposes the nearest.</exception>
     public DataSplit this[string split] => TryGet(split)
@@ -243,10 +180,29 @@ public sealed class DataSet
         return new DataSet(new DataSchema(columns.ToValueList(), splits.Sum(static s => s.Rows)), [.. splits]);
     }
 
-    /// <summary>The same data with its float columns in one type, so that batches of a run of that type are copied, not converted.</summary>
-    public DataSet Cast(DType floats) => new(
-        Schema, [.. Splits.Select(s => s.Select((name, values) => (name, values.DType.IsFloat() ? values.Cast(floats) : values)))], Statistics);
+    /// <summary>
+    /// The same data, ready for a run of a float type: in memory and in that type, so that batches are copied, not computed. Columns that are
+    /// too large for that stay as they are; the batches are the same to the bit.
+    /// </summary>
+    public DataSet Cast(DType floats)
+    {
+        long budget = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / MemoryShare;
+        var splits = ImmutableArray.CreateBuilder<DataSplit>();
+        foreach (DataSplit split in Splits)
+        {
+            splits.Add(split.Select((name, values) =>
+            {
+                DType type = values.DType.IsFloat() ? floats : values.DType;
+                long bytes = (long)values.Count * values.Width * (type == DType.F32 ? sizeof(float) : sizeof(double));
+                bool fits = !values.IsSlow && bytes <= budget && (long)values.Count * values.Width <= Array.MaxLength;
+                budget -= fits ? bytes : 0;
+                return (name, fits ? new TensorRows(values.ToTensor(type)) : values);
+            }));
+        }
+
+        return new DataSet(Schema, splits.ToImmutable(), Statistics) { Augment = Augment };
+    }
 
     private static DataColumn[] ColumnsOf(DataSplit split) =>
-        [.. split.Columns.Select(name => new DataColumn(name, split[name].DType.IsFloat() ? DType.Float : split[name].DType, split[name].Shape.Skip(1).ToValueList()))];
+        [.. split.Columns.Select((name, i) => new DataColumn(name, split.Values(i).DType.IsFloat() ? DType.Float : split.Values(i).DType, split.Values(i).Shape.ToValueList()))];
 }

@@ -18,37 +18,48 @@ public static class Normalization
     public static (Tensor Mean, Tensor Std) Fit(Tensor rows)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        ReadOnlySpan<double> x = rows.Cast(DType.F64).AsSpan<double>();
-        int n = rows.Shape[0], width = (int)(rows.Length / n);
-        int[] shape = [.. rows.Shape.Skip(1)];
+        return Fit(new TensorRows(rows));
+    }
+
+    internal static (Tensor Mean, Tensor Std) Fit(ColumnRows rows)
+    {
+        int n = rows.Count, width = rows.Width;
+        int[] shape = [.. rows.Shape];
+        var first = new double[width];
         var mean = new double[width];
         var std = new double[width];
         var constant = new bool[width];
         Array.Fill(constant, true);
-        for (int i = 0; i < n; i++)
+        int seen = 0;
+        rows.Visit(memory =>
         {
-            ReadOnlySpan<double> row = x.Slice(i * width, width);
+            ReadOnlySpan<double> row = memory.Span;
+            if (seen++ == 0)
+            {
+                row.CopyTo(first);
+            }
+
             for (int j = 0; j < width; j++)
             {
                 mean[j] += row[j];
-                constant[j] &= row[j] == x[j];
+                constant[j] &= row[j] == first[j];
             }
-        }
+        });
 
         for (int j = 0; j < width; j++)
         {
             // Exactly the value, where the sum has rounded.
-            mean[j] = constant[j] ? x[j] : mean[j] / n;
+            mean[j] = constant[j] ? first[j] : mean[j] / n;
         }
 
-        for (int i = 0; i < n; i++)
+        rows.Visit(memory =>
         {
-            ReadOnlySpan<double> row = x.Slice(i * width, width);
+            ReadOnlySpan<double> row = memory.Span;
             for (int j = 0; j < width; j++)
             {
                 std[j] += (row[j] - mean[j]) * (row[j] - mean[j]);
             }
-        }
+        });
 
         for (int j = 0; j < width; j++)
         {
@@ -71,14 +82,6 @@ public static class Normalization
             throw new ArgumentException($"mean {mean.TypeText} and std {std.TypeText} are not of the rows of {rows.TypeText}");
         }
 
-        double[] x = rows.Cast(DType.F64).ToArray<double>();
-        ReadOnlySpan<double> m = mean.Cast(DType.F64).AsSpan<double>(), s = std.Cast(DType.F64).AsSpan<double>();
-        for (int i = 0, j = 0; i < x.Length; i++)
-        {
-            x[i] = (x[i] - m[j]) / s[j];
-            j = j + 1 == m.Length ? 0 : j + 1;
-        }
-
-        return Tensor.Create(x, [.. rows.Shape]);
+        return new StandardizedRows(new TensorRows(rows), mean.Cast(DType.F64), std.Cast(DType.F64)).ToTensor();
     }
 }

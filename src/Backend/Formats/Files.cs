@@ -31,6 +31,27 @@ internal static class Files
         }
     }
 
+    /// <summary>As <see cref="Read"/>; what is gzipped is unpacked.</summary>
+    public static T ReadUnpacked<T>(string path, Func<Stream, T> read) => Read(path, stream =>
+    {
+        bool isPacked = stream.ReadByte() == 0x1f && stream.ReadByte() == 0x8b;
+        stream.Position = 0;
+        if (!isPacked)
+        {
+            return read(stream);
+        }
+
+        try
+        {
+            using var unpacked = new System.IO.Compression.GZipStream(stream, System.IO.Compression.CompressionMode.Decompress, leaveOpen: true);
+            return read(unpacked);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new DataFormatException(path, $"the gzip file is damaged: {e.Message.TrimEnd('.')}", "Download it again", e);
+        }
+    });
+
     /// <summary>
     /// Replaces the file at once: the bytes go to a temporary file in the same folder, to the disk, and then take the name, so that a
     /// reader finds the old file or the new one, whatever happens meanwhile. A link is followed; devices are written directly.
@@ -82,11 +103,20 @@ internal static class Files
     private static DataFormatException Explain(string path, string verb, Exception e) => e switch
     {
         EndOfStreamException => new(path, "the file ends early", "Write or download it again", e),
+        DirectoryNotFoundException or FileNotFoundException when DebianPackage(path) is { } package => new(path, "there is no such file", $"Install the Debian package that has it (apt install {package}), or give another path", e),
         DirectoryNotFoundException => new(path, "the folder does not exist", "Create it, or correct the path", e),
         FileNotFoundException => new(path, "there is no such file", Similar(path), e),
         UnauthorizedAccessException when Directory.Exists(path) => new(path, "this is a folder", "Give the name of a file", e),
         UnauthorizedAccessException => new(path, $"no permission to {verb} it", "Change its permissions, or give another path", e),
         _ => new(path, $"cannot {verb} it: {e.Message.TrimEnd('.')}", null, e),
+    };
+
+    /// <summary>The package that puts data where the path says, by Debian's custom of names.</summary>
+    private static string? DebianPackage(string path) => path.Split('/') switch
+    {
+        ["", "usr", "share", "datasets", var name, _, ..] => $"dataset-{name}",
+        ["", "usr", "share", "dictd", var file] => $"dict-{file.Split('.')[0]}",
+        _ => null,
     };
 
     private static string Similar(string path)
