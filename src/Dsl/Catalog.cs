@@ -142,9 +142,9 @@ public static partial class Catalog
         return
         [
             Init("constant", "value: float", "w = value", "Also a schedule: the same learning rate at every step.", a => Initializers.Constant(a.Float("value"))),
-            Init("normal", "std: float = 1", "w ~ N(0, std²)", "", a => Initializers.Normal(a.Float("std"))),
-            Init("truncated_normal", "std: float = 1", "w ~ N(0, std²), drawn again beyond 2·std", "", a => Initializers.TruncatedNormal(a.Float("std"))),
-            Init("uniform", "lo: float, hi: float", "w ~ U[lo, hi)", "", a => Initializers.Uniform(a.Float("lo"), a.Float("hi"))),
+            Init("normal", "std: float = 1", "w ~ N(0, std²)", "Where a paper names the deviation: 0.02 in GPT-2 (Radford et al. 2019).", a => Initializers.Normal(a.Float("std"))),
+            Init("truncated_normal", "std: float = 1", "w ~ N(0, std²), drawn again beyond 2·std", "A normal without outliers, as in BERT and ViT with std = 0.02 (Devlin et al. 2019).", a => Initializers.TruncatedNormal(a.Float("std"))),
+            Init("uniform", "lo: float, hi: float", "w ~ U[lo, hi)", "Where a range is wanted, such as small embeddings.", a => Initializers.Uniform(a.Float("lo"), a.Float("hi"))),
             Init("xavier_uniform", "", "w ~ U(±√(6 / (fan_in + fan_out)))", "Before tanh, sigmoid or nothing (Glorot and Bengio 2010).", _ => Initializers.XavierUniform),
             Init("xavier_normal", "", "w ~ N(0, 2 / (fan_in + fan_out))", "Before tanh, sigmoid or nothing.", _ => Initializers.XavierNormal),
             Init("he_uniform", "", "w ~ U(±√(6 / fan_in))", "Before the ReLU family (He et al. 2015).", _ => Initializers.HeUniform),

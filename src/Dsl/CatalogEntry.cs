@@ -145,6 +145,12 @@ public sealed class CatalogEntry
     /// <summary>When to use it, and what to know.</summary>
     public string Use { get; }
 
+    /// <summary>How gradients pass: the cotangents of the arguments, given that of the result, ȳ. Empty where nothing is differentiated.</summary>
+    public string Gradient => Catalog.NoteOf(Name).Gradient;
+
+    /// <summary>When to take something else. Empty where nothing is better.</summary>
+    public string WhenNot => Catalog.NoteOf(Name).Not;
+
     /// <summary>Makes what the name means: an <see cref="Expr"/>, a <see cref="Graph.Layer"/>, a description. Null where the elaborator itself does.</summary>
     internal Func<Args, object?> Make { get; }
 
@@ -161,8 +167,12 @@ public sealed class CatalogEntry
         text.Append(CultureInfo.InvariantCulture, $"{this}\n{Kind.ToString().ToLowerInvariant()}\n\n  {Equation}\n");
         if (Shapes.Length > 0)
             text.Append(CultureInfo.InvariantCulture, $"\nShapes: {Shapes}\n");
+        if (Gradient.Length > 0)
+            text.Append(CultureInfo.InvariantCulture, $"\nGradient: {Gradient}\n");
         if (Use.Length > 0)
             text.Append(CultureInfo.InvariantCulture, $"\n{Use}\n");
+        if (WhenNot.Length > 0)
+            text.Append(CultureInfo.InvariantCulture, $"\nRather not: {WhenNot}\n");
         return text.ToString();
     }
 

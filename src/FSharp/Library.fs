@@ -57,6 +57,23 @@ module Expr =
     let variable (name: string) (dims: Dim list) = Expr.Variable(name, Shape(List.toArray dims))
     /// The gradient of a scalar: `y |> Expr.grad x`.
     let grad (x: Expr) (y: Expr) = y.Grad x
+    let cumsum (axis: int) (x: Expr) = x.CumSum axis
+    let cumprod (axis: int) (x: Expr) = x.CumProd axis
+    let prod (x: Expr) = x.Prod()
+    let sort (axis: int) (x: Expr) = x.Sort axis
+    let argsort (axis: int) (x: Expr) = x.ArgSort axis
+    /// The k largest elements of the last axis and their indices.
+    let topK (k: Dim) (x: Expr) = let struct (values, indices) = x.TopK k in values, indices
+    let dynamicSlice (start: Expr) (length: Dim) (axis: int) (x: Expr) = x.DynamicSlice(start, length, axis)
+    let dynamicUpdateSlice (update: Expr) (start: Expr) (axis: int) (x: Expr) = x.DynamicUpdateSlice(update, start, axis)
+    /// f of every slice along an axis, along a new first one: `xs |> Expr.vmap 0 (fun x -> loss x |> Expr.grad w)`.
+    let vmap (axis: int) (f: Expr -> Expr) (x: Expr) = Expr.Vmap(Func<Expr, Expr> f, x, axis)
+    /// A value with a gradient rule of its own: of input, result and cotangent.
+    let customGradient (value: Expr) (rule: Expr -> Expr -> Expr -> Expr) (x: Expr) =
+        Expr.CustomGradient([| x |], value, fun inputs y dy -> [| rule inputs[0] y dy |])
+    /// All ∂yᵢ/∂xⱼ, and of a scalar all ∂²y/∂xᵢ∂xⱼ.
+    let jacobian (x: Expr) (y: Expr) = y.Jacobian x
+    let hessian (x: Expr) (y: Expr) = y.Hessian x
     /// The gradient, or why there is none.
     let tryGrad (x: Expr) (y: Expr) = try Ok(y.Grad x) with :? GraphException as e -> Error e.Message
 
@@ -113,6 +130,21 @@ module Loss =
     /// The sum of the absolute values of tensors, as a penalty; `l2` of the squares.
     let l1 (tensors: Expr list) = Losses.L1(ReadOnlySpan(List.toArray tensors))
     let l2 (tensors: Expr list) = Losses.L2(ReadOnlySpan(List.toArray tensors))
+
+/// Figures of merit, targets last but one: `logits |> Metric.accuracy labels`.
+[<RequireQualifiedAccess>]
+module Metric =
+    let accuracy (labels: Expr) (logits: Expr) = Metrics.Accuracy(logits, labels)
+    let topKAccuracy (k: int) (labels: Expr) (logits: Expr) = Metrics.TopKAccuracy(logits, labels, k)
+    let precision (labels: Expr) (logits: Expr) = Metrics.Precision(logits, labels)
+    let recall (labels: Expr) (logits: Expr) = Metrics.Recall(logits, labels)
+    let f1 (labels: Expr) (logits: Expr) = Metrics.F1(logits, labels)
+    let auc (labels: Expr) (scores: Expr) = Metrics.Auc(scores, labels)
+    let confusionMatrix (labels: Expr) (logits: Expr) = Metrics.ConfusionMatrix(logits, labels)
+    let perplexity (labels: Expr) (logits: Expr) = Metrics.Perplexity(logits, labels)
+    let r2 (target: Expr) (prediction: Expr) = Metrics.R2(prediction, target)
+    /// Rows that a figure needs all of when a split is evaluated.
+    let pooled (x: Expr) = Metrics.Pooled x
 
 /// Ways to take graphs apart.
 [<AutoOpen>]

@@ -117,3 +117,23 @@ let ``functions of the library take their tensor last`` () =
     Assert.Equal("[3, 6]", (x |> Expr.pad [ size 0, size 1; size 1, size 1 ]).Shape.ToString())
     Assert.Same(Losses.Huber(x, x + 1.0, 0.5), x |> Loss.huber 0.5 (x + 1.0))
     Assert.Same(Losses.L2(ReadOnlySpan [| x; x + 1.0 |]), Loss.l2 [ x; x + 1.0 ])
+
+[<Fact>]
+let ``maps, matrices of derivatives and rules of one's own`` () =
+    let x = Expr.variable "x" [ size 2 ]
+    let xs = Expr.variable "xs" [ size 3; size 2 ]
+    let w = Expr.variable "w" [ size 2 ]
+    let values (y: Expr) =
+        let at = readOnlyDict [ x, Tensor.Create([| 1.0; 2.0 |]); w, Tensor.Create([| 3.0; 4.0 |]); xs, Tensor.Create([| 1.0; 2.0; 3.0; 4.0; 5.0; 6.0 |], 3, 2) ]
+        let value = Evaluator.Evaluate([| y |], at, PlanOptions(Float = DType.F64))
+        value[0].ToArray<float>() |> List.ofArray
+    Assert.Equal<float list>([ 2.0; 0.0; 0.0; 4.0 ], x * x |> Expr.jacobian x |> values)
+    Assert.Equal<float list>([ 0.0; 1.0; 1.0; 0.0 ], x |> Expr.prod |> Expr.hessian x |> values)
+    Assert.Equal<float list>([ 1.0; 2.0; 3.0; 4.0; 5.0; 6.0 ], xs |> Expr.vmap 0 (fun row -> row * w |> Expr.sum |> Expr.grad w) |> values)
+    let largest, places = xs |> Expr.topK (size 1)
+    Assert.Equal<float list>([ 2.0; 4.0; 6.0 ], values largest)
+    Assert.Equal(DType.I64, places.DType)
+    let through = x |> Expr.customGradient (x.Round()) (fun _ _ dy -> dy)
+    Assert.Equal<float list>([ 1.0; 1.0 ], through |> Expr.sum |> Expr.grad x |> values)
+    let labels = (xs |> Expr.cumsum 1).GreaterThan(Expr.Scalar 3.0)
+    Assert.Equal<float list>([ 0.5 ], xs |> Metric.accuracy labels |> values)

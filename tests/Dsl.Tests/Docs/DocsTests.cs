@@ -8,28 +8,45 @@ namespace Dnn.Dsl.Tests;
 public class DocsTests
 {
     [Fact]
-    public void The_list_of_names_is_the_catalog()
+    public void The_catalog_is_what_explain_says()
     {
         var text = new StringBuilder("""
-            # Names
+            # Catalog
 
-            Every name that the language knows without a declaration. `dnn explain NAME` says when to use it and where it comes from.
+            Every name that the language knows without a declaration: its signature with the defaults, its equation, shapes and gradient (x̄ is the cotangent of x: the
+            gradient of what is differentiated with respect to it), when to use it and when not, and where it comes from. `dnn explain NAME` says the same.
 
             """);
         foreach (var kind in Catalog.All.GroupBy(e => e.Kind))
+            text.Append($"\n- **{kind.Key}**: ").AppendJoin(", ", kind.Select(e => $"[{e.Name}](#{e.Name.Replace(".", "")})"));
+        text.Append('\n');
+        foreach (var kind in Catalog.All.GroupBy(e => e.Kind))
         {
-            text.Append($"\n## {kind.Key}\n\n| name | | shapes |\n| --- | --- | --- |\n");
+            text.Append($"\n## {kind.Key}\n");
             foreach (var entry in kind)
-                text.Append($"| `{entry.ToString().Replace("|", "\\|")}` | {Cell(entry.Equation)} | {Cell(entry.Shapes)} |\n");
+                text.Append($"\n### {entry.Name}\n\n```text\n{entry.Explain()}```\n");
         }
 
         text.Append("\n## Later\n\nNames of the language that this version does not have yet: ");
         text.AppendJoin(", ", Catalog.Planned.Order(StringComparer.Ordinal).Select(n => $"`{n}`"));
         text.Append(".\n");
-        var path = RepoRoot.Combine("docs", "names.md");
+        var path = RepoRoot.Combine("docs", "catalog.md");
         if (Environment.GetEnvironmentVariable("DNN_UPDATE_GOLDEN") == "1")
             File.WriteAllText(path, text.ToString());
         Assert.Equal(text.ToString(), File.ReadAllText(path));
+    }
+
+    /// <summary>A name that is new says in Catalog.Notes.cs how gradients pass through it and when to take something else.</summary>
+    [Fact]
+    public void Every_name_says_what_it_has_to()
+    {
+        var differentiated = new[] { CatalogKind.Layer, CatalogKind.Function, CatalogKind.Loss, CatalogKind.Metric, CatalogKind.Derivative };
+        var chosen = new[] { CatalogKind.Layer, CatalogKind.Loss, CatalogKind.Initializer };
+        Assert.Empty(Catalog.All.Where(e => differentiated.Contains(e.Kind) && e.Gradient.Length == 0 && e.Parameters.Any(p => p.Kind is ParameterKind.Tensor or ParameterKind.Tensors or ParameterKind.Layer)).Select(e => $"no gradient: {e.Name}"));
+        Assert.Empty(Catalog.All.Where(e => chosen.Contains(e.Kind) && e.Name is not "pooled" && (e.WhenNot.Length == 0)).Select(e => $"not when not: {e.Name}"));
+        Assert.Empty(Catalog.All.Where(e => chosen.Contains(e.Kind) && e.Use.Length == 0).Select(e => $"no use: {e.Name}"));
+        Assert.Empty(Catalog.All.Where(e => e.Kind is not (CatalogKind.Optimizer or CatalogKind.Schedule) && e.Shapes.Length == 0).Select(e => $"no shapes: {e.Name}"));
+        Assert.Empty(Catalog.Noted.Except(Catalog.All.Select(e => e.Name)).Except(Catalog.Planned).Select(n => $"notes of no name: {n}"));
     }
 
     [Theory]
@@ -47,6 +64,4 @@ public class DocsTests
             Assert.True(found.Count == 0, $"{block}\n\n{new DiagnosticFormatter().Format(found)}");
         }
     }
-
-    private static string Cell(string text) => text.Replace("|", "\\|").Replace("\n", " ");
 }
