@@ -79,6 +79,9 @@ public enum ParameterKind
 
     /// <summary>All arguments with names that no other parameter has: columns, and what they are called in a file.</summary>
     Columns,
+
+    /// <summary>Sizes under names that the caller chooses.</summary>
+    Named,
 }
 
 /// <summary>One parameter of a row: read from the signature's text.</summary>
@@ -91,7 +94,7 @@ public sealed record CatalogParameter(string Name, ParameterKind Kind, Immutable
 {
     public bool IsRequired => Default is null && !IsVariadic;
 
-    internal Slot Slot => new(Name, IsRequired, IsVariadic, Kind == ParameterKind.Columns);
+    internal Slot Slot => new(Name, IsRequired, IsVariadic, Kind is ParameterKind.Columns or ParameterKind.Named);
 
     internal bool IsTensor => Kind is ParameterKind.Tensor or ParameterKind.Integers or ParameterKind.Mask or ParameterKind.Tensors;
 
@@ -159,6 +162,9 @@ public sealed class CatalogEntry
 
     /// <summary>Whether the bare name is a layer value: the first parameter is a tensor and the others have defaults.</summary>
     public bool IsLayerByName => Kind is CatalogKind.Function or CatalogKind.Loss && !Parameters.IsEmpty && Parameters[0].IsTensor && Parameters.Skip(1).All(p => !p.IsRequired);
+
+    /// <summary>The parameter that piped values go to, past a pattern that comes first: <c>x |> einsum("ij,jk", y)</c>; −1 if they are the first arguments.</summary>
+    internal int PipedInto => Parameters is [{ Kind: ParameterKind.String }, { Kind: ParameterKind.Tensors, IsVariadic: true }] ? 1 : -1;
 
     /// <summary>The text of <c>dnn explain NAME</c>.</summary>
     public string Explain()
@@ -262,6 +268,8 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
     public ValueList<double> Floats(string name) => (ValueList<double>)Get(name)!;
 
     public Dim Size(string name) => (Dim)Get(name)!;
+
+    public ImmutableArray<(string Name, Dim Size)> Sizes(string name) => (ImmutableArray<(string, Dim)>?)Get(name) ?? [];
 
     public Dim? OptionalSize(string name) => (Dim?)Get(name);
 

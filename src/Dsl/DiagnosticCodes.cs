@@ -384,6 +384,16 @@ public static class DiagnosticCodes
         "model M {\n  input x: [B, 2]\n  target y: [B, 2]\n  output error = x - y\n}",
         "model M {\n  input x: [B, 2]\n  target y: [B, 2]\n  metric error = mean(x - y)\n}");
 
+    public static readonly DiagnosticDescriptor InvalidPattern = Error("DNN0360", "pattern that is not well-formed",
+        "`rearrange` and `reduce` name each axis once on each side of one arrow; `einsum` has a letter for each axis and a term for each tensor.",
+        "layer f(x: [B, T, C]) {\n  return rearrange(x, \"b t c -> b (c s)\")\n}\nmodel M {\n  input x: [B, 4, 3]\n  output y = f(x)\n}",
+        "layer f(x: [B, T, C]) {\n  return rearrange(x, \"b t c -> b (c t)\")\n}\nmodel M {\n  input x: [B, 4, 3]\n  output y = f(x)\n}");
+
+    public static readonly DiagnosticDescriptor PatternMisfit = Error("DNN0361", "pattern that does not fit its tensor",
+        "The left side of a pattern has as many axes as the tensor; what is in parentheses multiplies to the size of one axis, and one letter stands for one size.",
+        "model M {\n  input x: [B, 10, 6]\n  output y = rearrange(x, \"b t (h e) -> b h t e\", h = 4)\n}",
+        "model M {\n  input x: [B, 10, 6]\n  output y = rearrange(x, \"b t (h e) -> b h t e\", h = 3)\n}");
+
     public static readonly DiagnosticDescriptor AssertionFailed = Error("DNN0330", "assertion that does not hold",
         "`dnn test` computes in f64 and shows both sides.",
         "test \"sum\" {\n  assert 1 + 1 == 3\n}",

@@ -22,20 +22,32 @@ internal sealed partial class Elaborator
         if (piped.Length > 1 && parameters[0].Kind == ParameterKind.Tensors)
             piped = [new Given(new ListValue([.. piped.Select(p => p.Value)]), piped[0].Syntax)];
         Slot[] slots = [.. parameters.Select(p => p.Slot)];
-        var places = ArgumentMatcher.Match($"`{entry.Name}`", entry.ToString(), slots, arguments, piped.Length, at.Span, d => throw new DiagnosticException(d));
+        var into = entry.PipedInto;
+        var places = ArgumentMatcher.Match($"`{entry.Name}`", entry.ToString(), slots, arguments, into < 0 ? piped.Length : 0, at.Span, d => throw new DiagnosticException(d));
         var values = new Value?[parameters.Length];
-        sites = new ExprSyntax?[parameters.Length];
+        var where = sites = new ExprSyntax?[parameters.Length];
         for (var i = 0; i < piped.Length; i++)
-            (values[i], sites[i]) = (piped[i].Value, piped[i].Syntax);
+            Set(into < 0 ? i : into, piped[i].Value, piped[i].Syntax);
         for (var i = 0; i < arguments.Length; i++)
         {
             var value = Eval(arguments[i].Value, place is null ? c : c.At(place));
             if (parameters[places[i]].Kind == ParameterKind.Columns)
                 value = new ListValue([.. (values[places[i]] as ListValue)?.Items ?? [], new TupleValue([new StringValue(arguments[i].Name!.Value.Text), value])]);
-            (values[places[i]], sites[places[i]]) = (value, arguments[i].Value);
+            if (parameters[places[i]].Kind == ParameterKind.Named)
+                values[places[i]] = new SizesValue([.. (values[places[i]] as SizesValue)?.Items ?? [], (arguments[i].Name!.Value, value, arguments[i].Value)]);
+            else if (parameters[places[i]].Kind == ParameterKind.Columns)
+                (values[places[i]], sites[places[i]]) = (value, arguments[i].Value);
+            else
+                Set(places[i], value, arguments[i].Value);
         }
 
         return values;
+
+        void Set(int slot, Value value, ExprSyntax syntax)
+        {
+            values[slot] = parameters[slot].IsVariadic ? new ListValue([.. (values[slot] as ListValue)?.Items ?? [], value]) : value;
+            where[slot] ??= syntax;
+        }
     }
 
     private Expr RandomKey(Context c) => c.Layer?.RandomKey() ?? RandomState.Key($"{c.Frame.Path}#0#{c.Frame.Draws++}");
@@ -80,6 +92,10 @@ internal sealed partial class Elaborator
         try
         {
             result = entry.Make(new Args(entry, converted, () => RandomKey(c)));
+        }
+        catch (PatternException e)
+        {
+            throw Explain(e, entry, values, sites, at, [.. operands]);
         }
         catch (GraphException e)
         {
@@ -230,6 +246,8 @@ internal sealed partial class Elaborator
                 return ItemsOf(value).Select(i => NumberOf(i) ?? (i is CountValue { Unit: CountUnit.Steps } count ? count.Number : throw NotStatic(i, at, "this list holds numbers, and"))).ToValueList();
             case ParameterKind.Size when value is not TensorValue:
                 return SizeOf(value, at);
+            case ParameterKind.Named when value is SizesValue sizes:
+                return sizes.Items.Select(i => (i.Name.Text, SizeOf(i.Size, i.Syntax))).ToImmutableArray();
             case ParameterKind.Shape when value is ListValue or TupleValue:
                 return new Shape([.. ItemsOf(value).Select(i => SizeOf(i, at))]);
             case ParameterKind.Shape when value is not TensorValue:
@@ -317,7 +335,7 @@ internal sealed partial class Elaborator
     private static object? DefaultOf(CatalogParameter parameter)
     {
         if (parameter.IsVariadic)
-            return null;
+            return parameter.Kind == ParameterKind.Tensors ? ImmutableArray<Expr>.Empty : null;
         var text = parameter.Default!;
         return parameter.Kind switch
         {

@@ -38,6 +38,23 @@ internal sealed partial class Elaborator
         return problem;
     }
 
+    /// <summary>What is wrong with a pattern, shown at its own characters where it stands in the text as a string.</summary>
+    private static DiagnosticException Explain(PatternException e, CatalogEntry entry, Value?[] values, ExprSyntax?[] sites, ExprSyntax at, IReadOnlyList<(ExprSyntax Syntax, Expr Value)> operands)
+    {
+        if (e.Argument is { } argument)
+        {
+            var name = values.OfType<SizesValue>().SelectMany(s => s.Items).First(i => i.Name.Text == argument).Name;
+            return Error(DiagnosticCodes.UnknownArgument, name.Span, $"{e.What}, and `{entry.Name}` no parameter of that name");
+        }
+
+        var site = sites[entry.Parameters.IndexOf(entry.Parameters.First(p => p.Kind == ParameterKind.String))];
+        var inside = site?.Bare is StringSyntax text;
+        var problem = Error(e.IsMisfit ? DiagnosticCodes.PatternMisfit : DiagnosticCodes.InvalidPattern, inside ? ((StringSyntax)site!.Bare).SpanOf(e.Start, e.Length) : site?.Span ?? at.Span, inside ? e.What : e.Message);
+        foreach (var (syntax, value) in e.IsMisfit ? operands : [])
+            problem = problem.And(syntax.Span, $"this is {value.Type}");
+        return problem;
+    }
+
     /// <summary>Where the size at which two shapes differ came from, in one of the operands.</summary>
     private Label? OriginOfDifference(ShapeException e, Expr value)
     {

@@ -387,7 +387,7 @@ internal sealed partial class Elaborator
             return entry.Kind switch
             {
                 CatalogKind.Layer => ConstructCatalog(call, entry, c),
-                CatalogKind.Combinator => entry.Name == "repeat" ? Repeat(call, entry, c) : Chain(call, c),
+                CatalogKind.Combinator => entry.Name switch { "repeat" => Repeat(call, entry, c), "parallel" => Parallel(call, c), _ => Chain(call, c) },
                 _ => Call(entry, call.Arguments, piped ?? [], call, c),
             };
         }
@@ -521,6 +521,12 @@ internal sealed partial class Elaborator
     {
         c = c.At(PlaceOf(call, c));
         return Compose([.. call.Arguments.Select(a => Layer(Eval(a.Value, c), a.Value))]);
+    }
+
+    private ParallelValue Parallel(CallSyntax call, Context c)
+    {
+        c = c.At(PlaceOf(call, c));
+        return new([.. call.Arguments.Select(a => Layer(Eval(a.Value, c), a.Value))]);
     }
 
     private ListValue Comprehension(ComprehensionSyntax comprehension, Context c)

@@ -136,6 +136,8 @@ internal sealed partial class Elaborator
                 foreach (var next in composed.Layers)
                     given = Spread(Apply(next, given, at, c), at);
                 return given.Length == 1 ? given[0].Value : new TupleValue([.. given.Select(g => g.Value)]);
+            case ParallelValue parallel:
+                return new TupleValue([.. parallel.Layers.Select(l => Apply(l, given, at, c))]);
             default:
                 throw new InvalidOperationException($"no application of {layer.Describe()}");
         }

@@ -229,7 +229,7 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
         var callee = call.Callee.Bare;
         var entry = binding.Entries.GetValueOrDefault(callee);
         var layer = callee is NameSyntax name && binding.Uses.TryGetValue(name, out var symbol) && symbol.Kind == SymbolKind.Layer ? symbol.Declaration as LayerSyntax : null;
-        if (entry?.Name == "chain")
+        if (entry?.Name is "chain" or "parallel")
         {
             var own = Inner(call, body, given);
             foreach (var argument in call.Arguments)

@@ -119,6 +119,14 @@ internal sealed class OptimizerValue(Optimizer optimizer) : Value
     public override string Describe() => "an optimizer";
 }
 
+/// <summary>Sizes that a call gives under names of its own.</summary>
+internal sealed class SizesValue(ImmutableArray<(Identifier Name, Value Size, ExprSyntax Syntax)> items) : Value
+{
+    public ImmutableArray<(Identifier Name, Value Size, ExprSyntax Syntax)> Items { get; } = items;
+
+    public override string Describe() => "sizes by name";
+}
+
 internal sealed class SourceValue(DataSource source) : Value
 {
     public DataSource Source { get; } = source;
@@ -182,6 +190,12 @@ internal sealed class ComposedValue(ImmutableArray<LayerValue> layers) : LayerVa
     public ImmutableArray<LayerValue> Layers { get; } = layers;
 
     public override string Describe() => $"a composition of {Layers.Length} layers";
+}
+
+/// <summary>Side by side on the same inputs: <c>parallel</c>.</summary>
+internal sealed class ParallelValue(ImmutableArray<LayerValue> layers) : LayerValue
+{
+    public ImmutableArray<LayerValue> Layers { get; } = layers;
 }
 
 /// <summary>A function or layer that lacks its first input only: the stage <c>leaky_relu(0.2)</c> of a composition.</summary>

@@ -1,6 +1,7 @@
 namespace Dnn.FSharp
 
 open System
+open System.Collections
 open Dnn.Graph
 open Dnn.Backend
 open Dnn.Dsl
@@ -48,10 +49,21 @@ module Expr =
     let gather (indices: Expr) (axis: int) (x: Expr) = x.Gather(indices, axis)
     /// A border of zeros: the elements before and after, axis by axis.
     let pad (widths: (Dim * Dim) list) (x: Expr) = x.Pad(ReadOnlySpan [| for before, after in widths -> struct (before, after) |])
+    let scatterAdd (indices: Expr) (updates: Expr) (axis: int) (x: Expr) = x.ScatterAdd(indices, updates, axis)
+    /// Another size of the axes between the first and the last: `x |> Expr.resize [ size 32; size 32 ] Interpolation.Bilinear`.
+    let resize (sizes: Dim list) (method: Interpolation) (x: Expr) = x.Resize(Shape(List.toArray sizes), method)
+    let adaptiveAvgPool2d (size: int) (x: Expr) = x.AdaptiveAvgPool2d(Extent.op_Implicit size)
     let outer (y: Expr) (x: Expr) = x.Outer y
     let equalTo (y: Expr) (x: Expr) = x.EqualTo y
     let matmul (y: Expr) (x: Expr) = x.MatMul y
     let reshape (dims: Dim list) (x: Expr) = x.Reshape(Shape(List.toArray dims))
+    let private sizesOf (sizes: (string * Dim) list) = ReadOnlySpan [| for name, size in sizes -> struct (name, size) |]
+    /// Axes split, reordered and joined: `x |> Expr.rearrange "b t (h e) -> b h t e" [ "h", size 8 ]`.
+    let rearrange (pattern: string) (sizes: (string * Dim) list) (x: Expr) = x.Rearrange(pattern, sizesOf sizes)
+    /// The reduction over the axes that the right side lacks: `x |> Expr.reduce "b h w c -> b c" PatternReduction.Mean []`.
+    let reduce (pattern: string) (reduction: PatternReduction) (sizes: (string * Dim) list) (x: Expr) = x.Reduce(pattern, reduction, sizesOf sizes)
+    /// The sum of products over the letters that the result lacks: `Expr.einsum "bij,bjk->bik" [ x; y ]`.
+    let einsum (pattern: string) (tensors: Expr list) = Patterns.Einsum(pattern, ReadOnlySpan(List.toArray tensors))
     let stopGradient (x: Expr) = x.StopGradient()
     /// A fresh variable of float type: `Expr.variable "x" [ dim "B"; size 64 ]`.
     let variable (name: string) (dims: Dim list) = Expr.Variable(name, Shape(List.toArray dims))
@@ -95,10 +107,18 @@ module Layer =
         let dropout rate = Layers.Dropout rate
         let prelu () = Layers.Prelu()
         let residual (f: Layer) = Layers.Residual f
+        let dropPath rate = Layers.DropPath rate
+        let timeDistributed (f: Layer) = Layers.TimeDistributed f
+        /// `parallel` of the language: several layers on the same tensor; `Layer.applyAll` gives their results.
+        let branches (layers: Layer list) = Layers.Parallel(ReadOnlySpan(List.toArray layers))
+        let convTranspose1d filters (kernel: int) (stride: int) = Layers.ConvTranspose1d(filters, Extent.op_Implicit kernel, Nullable(Extent.op_Implicit stride))
+        let convTranspose2d filters (kernel: int) (stride: int) = Layers.ConvTranspose2d(filters, Extent.op_Implicit kernel, Nullable(Extent.op_Implicit stride))
         let func (kind: string) (f: Expr -> Expr) = Layers.Function(kind, f)
         let chain (layers: Layer list) = Layers.Sequential(ReadOnlySpan(List.toArray layers))
 
     let apply (layer: Layer) (x: Expr) = layer.Apply x
+    /// The results of a layer that takes or gives several tensors.
+    let applyAll (layer: Layer) (inputs: Expr list) = layer.ApplyAll(Immutable.ImmutableArray.CreateRange inputs) |> List.ofSeq
     let named (name: string) (layer: Layer) = layer.Named name
     let dense units x = apply (Of.dense units) x
     let embedding vocab dim x = apply (Of.embedding vocab dim) x
@@ -112,6 +132,10 @@ module Layer =
     let dropout rate x = apply (Of.dropout rate) x
     let prelu x = apply (Of.prelu ()) x
     let residual f x = apply (Of.residual f) x
+    let dropPath rate x = apply (Of.dropPath rate) x
+    let timeDistributed f x = apply (Of.timeDistributed f) x
+    let convTranspose1d filters kernel stride x = apply (Of.convTranspose1d filters kernel stride) x
+    let convTranspose2d filters kernel stride x = apply (Of.convTranspose2d filters kernel stride) x
 
 /// Losses, targets last but one: `logits |> Loss.crossEntropy labels`.
 [<RequireQualifiedAccess>]

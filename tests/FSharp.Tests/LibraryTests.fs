@@ -115,6 +115,9 @@ let ``functions of the library take their tensor last`` () =
     Assert.Same(x.Roll(1, 0), x |> Expr.roll 1 0)
     Assert.Same(x.Split(2, 1)[1], (x |> Expr.split 2 1)[1])
     Assert.Equal("[3, 6]", (x |> Expr.pad [ size 0, size 1; size 1, size 1 ]).Shape.ToString())
+    Assert.Equal("[2, 2, 2]", (x |> Expr.rearrange "a (h e) -> h a e" [ "h", size 2 ]).Shape.ToString())
+    Assert.Same(x.Mean(Axes.op_Implicit 1), x |> Expr.reduce "a b -> a" PatternReduction.Mean [])
+    Assert.Equal("[2, 2]", (Expr.einsum "ij,kj" [ x; x ]).Shape.ToString())
     Assert.Same(Losses.Huber(x, x + 1.0, 0.5), x |> Loss.huber 0.5 (x + 1.0))
     Assert.Same(Losses.L2(ReadOnlySpan [| x; x + 1.0 |]), Loss.l2 [ x; x + 1.0 ])
 

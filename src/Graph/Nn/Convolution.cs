@@ -11,13 +11,13 @@ public readonly record struct Extent(ValueList<int> Sizes)
 
     public override string ToString() => Sizes.Count == 1 ? Printer.Number(Sizes[0]) : $"({string.Join(", ", Sizes)})";
 
-    /// <summary>The numbers for <paramref name="axes"/> axes, each at least 1.</summary>
-    internal int[] Over(int axes, string layer, string what)
+    /// <summary>The numbers for <paramref name="axes"/> axes, each at least <paramref name="least"/>.</summary>
+    internal int[] Over(int axes, string layer, string what, int least = 1)
     {
         if (Sizes.Count != 1 && Sizes.Count != axes)
             throw new GraphException($"{layer}: {what} = {this} has {Sizes.Count} numbers, and there {(axes == 1 ? "is 1 spatial axis" : $"are {axes} spatial axes")}");
-        if (Sizes.Any(s => s < 1))
-            throw new GraphException($"{layer}: {what} must be at least 1, not {this}");
+        if (Sizes.Any(s => s < least))
+            throw new GraphException($"{layer}: {what} must be at least {least}, not {this}");
         var sizes = Sizes;
         return [.. Enumerable.Range(0, axes).Select(i => sizes[sizes.Count == 1 ? 0 : i])];
     }
@@ -48,14 +48,33 @@ public sealed record Padding
 
     public override string ToString() => this == Same ? "same" : this == Valid ? "valid" : $"({string.Join(", ", pairs.Select(p => $"({p.Low}, {p.High})"))})";
 
-    internal (Dim[] Low, Dim[] High) Over(Shape x, int[] window, int[] stride, int[] dilation, string layer)
+    /// <summary>What a transposed convolution cuts off its result; "same" leaves n · stride elements, by adding zeros at the end where the window is smaller than the stride.</summary>
+    internal (int Low, int High)[] Cut(int[] window, int[] stride, string layer)
     {
-        var axes = window.Length;
-        var (low, high) = (new Dim[axes], new Dim[axes]);
+        Check(window.Length, layer);
+        var own = pairs;
+        return [.. window.Select((size, i) =>
+        {
+            if (own.Count > 0)
+                return own[own.Count == 1 ? 0 : i];
+            var low = Math.Max(0, size - stride[i]) / 2;
+            return (low, size - stride[i] - low);
+        })];
+    }
+
+    private void Check(int axes, string layer)
+    {
         if (pairs.Count > 1 && pairs.Count != axes)
             throw new GraphException($"{layer}: padding = {this} is for {pairs.Count} spatial axes, and there {(axes == 1 ? "is 1" : $"are {axes}")}");
         if (pairs.Any(p => p.Low < 0 || p.High < 0))
             throw new GraphException($"{layer}: padding must be at least 0, not {this}");
+    }
+
+    internal (Dim[] Low, Dim[] High) Over(Shape x, int[] window, int[] stride, int[] dilation, string layer)
+    {
+        var axes = window.Length;
+        var (low, high) = (new Dim[axes], new Dim[axes]);
+        Check(axes, layer);
         for (var i = 0; i < axes; i++)
         {
             var (size, extent) = (x[i + 1], ((window[i] - 1) * (long)dilation[i]) + 1);
@@ -283,4 +302,12 @@ public static class Convolutions
     /// <inheritdoc cref="Layers.DepthwiseConv2d(Extent, Extent?, Padding?, Extent?, int, bool)"/>
     public static Expr DepthwiseConv2d(this Expr x, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int multiplier = 1, bool bias = true) =>
         Layers.DepthwiseConv2d(kernel, stride, padding, dilation, multiplier, bias).Apply(x);
+
+    /// <inheritdoc cref="Layers.ConvTranspose1d(int, Extent, Extent?, Padding?, Extent?, bool)"/>
+    public static Expr ConvTranspose1d(this Expr x, int filters, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? outputPadding = null, bool bias = true) =>
+        Layers.ConvTranspose1d(filters, kernel, stride, padding, outputPadding, bias).Apply(x);
+
+    /// <inheritdoc cref="Layers.ConvTranspose2d(int, Extent, Extent?, Padding?, Extent?, bool)"/>
+    public static Expr ConvTranspose2d(this Expr x, int filters, Extent kernel, Extent? stride = null, Padding? padding = null, Extent? outputPadding = null, bool bias = true) =>
+        Layers.ConvTranspose2d(filters, kernel, stride, padding, outputPadding, bias).Apply(x);
 }

@@ -113,6 +113,24 @@ public static class Tensors
         return Expr.Make(new Gather(last, last), x.SwapAxes(along, last), indices.SwapAxes(along, last)).SwapAxes(along, last);
     }
 
+    /// <summary>x with slices added where indices say along an axis: y[indices[i]] += updates[i], as numpy.add.at; an index that stands several times adds each.</summary>
+    /// <param name="x">What is added to.</param>
+    /// <param name="indices">Whole numbers; one that is out of range is an error while running.</param>
+    /// <param name="updates">The shape of x with that of the indices in place of the axis, or what broadcasts to it.</param>
+    /// <param name="axis">The axis that the indices count.</param>
+    /// <exception cref="ShapeException">The shapes do not fit, or the indices are no whole numbers.</exception>
+    public static Expr ScatterAdd(this Expr x, Expr indices, Expr updates, int axis = 0)
+    {
+        var along = x.Shape.Axis(axis);
+        if (indices.DType != DType.I64)
+            throw new ShapeException($"scatter_add: the indices must be whole numbers, not {indices.Type}", x.Shape, indices.Shape);
+        x = Real(x);
+        var slices = new Shape([.. x.Shape.Dims[..along], .. indices.Shape.Dims, .. x.Shape.Dims[(along + 1)..]]);
+        if (updates.Rank > slices.Rank || Enumerable.Range(1, updates.Rank).Any(i => !updates.Shape[^i].Equals(Dim.One) && Dim.AreEqual(updates.Shape[^i], slices[^i]) == Answer.Refuted))
+            throw new ShapeException($"scatter_add: with {indices.Type} as indices of axis {along} of {x.Shape}, the updates are {slices}, not {updates.Shape}", updates.Shape, slices);
+        return x + Expr.Make(new ScatterAdd(along, 0, x.Shape[along]), indices, updates.Cast(x.DType).BroadcastTo(slices));
+    }
+
     /// <summary>x with a border of a value: <c>widths[i]</c> are the elements before and after along axis i.</summary>
     /// <exception cref="ShapeException">The widths are negative, or not one pair an axis.</exception>
     public static Expr Pad(this Expr x, ReadOnlySpan<(Dim Before, Dim After)> widths, double value = 0)

@@ -20,6 +20,13 @@ public class ConvolutionTests
     [InlineData("avg_pool2d((3, 2), stride = 1)", "[B, 7, 7, 4]")]
     [InlineData("global_avg_pool", "[B, 4]")]
     [InlineData("global_max_pool", "[B, 4]")]
+    [InlineData("conv_transpose2d(5, 3, stride = 2, output_padding = 1)", "[B, 19, 17, 5]")]
+    [InlineData("conv_transpose2d(5, (3, 2), stride = (2, 1), padding = valid, bias = false)", "[B, 19, 9, 5]")]
+    [InlineData("time_distributed(conv_transpose1d(2, 3, 2))", "[B, 9, 16, 2]")]
+    [InlineData("resize((18, 5), bilinear)", "[B, 18, 5, 4]")]
+    [InlineData("resize(3)", "[B, 3, 3, 4]")]
+    [InlineData("adaptive_avg_pool2d((2, 1))", "[B, 2, 1, 4]")]
+    [InlineData("drop_path(0.1) |> scatter_add([0, 2], 1, axis = 1)", "[B, 9, 8, 4]")]
     [InlineData("reshape([B, 72, 4]) |> conv1d(5, 3, padding = [(2, 0)]) |> max_pool1d(2) |> avg_pool1d(3, padding = 1)", "[B, 12, 5]")]
     [InlineData("reshape([B, 9, 4, 2, 4]) |> conv3d(2, (3, 1, 2), stride = (1, 2, 1))", "[B, 9, 2, 2, 2]")]
     public void Shapes(string layer, string shape) => Assert.Equal(shape, Of(layer).Outputs[0].Value.Shape.ToString());
@@ -37,6 +44,10 @@ public class ConvolutionTests
     [InlineData("conv2d(8, (3, 3, 3))", "there are 2 spatial axes")]
     [InlineData("max_pool2d(0)", "window must be at least 1")]
     [InlineData("avg_pool2d(2, padding = 2)", "nothing but padding")]
+    [InlineData("conv_transpose2d(8, 3, output_padding = 1)", "output_padding must be below the stride")]
+    [InlineData("resize(0)", "a size must be at least 1")]
+    [InlineData("scatter_add(x, 1)", "takes whole numbers")]
+    [InlineData("drop_path(-0.5)", "the rate is the probability of dropping")]
     public void Wrong_arguments_are_explained(string layer, string message)
     {
         var diagnostics = Compiler.Compile(new SourceText($"model M {{\n  input x: [B, 9, 8, 4]\n  output y = x |> {layer}\n}}\n")).Diagnostics;

@@ -26,6 +26,8 @@ public class PathTests
     [InlineData("let y = x |> (h => h |> dense(8)) |> (h => h |> dense(8))", new[] { "dense_0", "dense_1" })]
     [InlineData("let y = x |> residual(dense(4) |> relu |> dense(8))", new[] { "residual_0.dense_0", "residual_0.dense_1" })]
     [InlineData("let y = x |> chain(dense(4), relu, dense(8))", new[] { "dense_0", "dense_1" })]
+    [InlineData("let (y, z) = x |> parallel(dense(4), relu |> dense(8))", new[] { "dense_0", "dense_1" })]
+    [InlineData("let heads = parallel(dense(4), dense(8))\n  let (y, z) = heads(x)\n  let (a, b) = heads(x)", new[] { "heads.dense_0", "heads.dense_1" })]
     [InlineData("let y = if false then x |> dense(2) else x |> dense(3)", new[] { "dense_1" })]
     [InlineData("let act = if true then dense(8) else dense(4)\nlet y = x |> act", new[] { "act" })]
     [InlineData("let y = dense(4)(x)", new[] { "dense_0" })]
