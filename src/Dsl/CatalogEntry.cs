@@ -74,6 +74,9 @@ public enum ParameterKind
     Schedule,
     Layer,
 
+    /// <summary>A layer that is made anew at each place where it is used: one with a default.</summary>
+    Recipe,
+
     /// <summary>A word of an enumeration.</summary>
     Word,
 
@@ -205,6 +208,8 @@ public sealed class CatalogEntry
             else if (kind == ParameterKind.Init)
                 words = ["auto"];
             var @default = equal < 0 ? null : part[(equal + 3)..];
+            if (kind == ParameterKind.Layer && @default is not null)
+                kind = ParameterKind.Recipe;
             if (@default == "none" && !words.Contains("none"))
                 words = words.Add("none");
             parameters.Add(new CatalogParameter(name, kind, words, @default, variadic));
@@ -295,6 +300,9 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
     public Schedule Schedule(string name) => (Schedule)Get(name)!;
 
     public Func<Expr, Expr> Function(string name) => (Func<Expr, Expr>)Get(name)!;
+
+    /// <summary>Applies a layer that is made anew under each name; null for the default.</summary>
+    public Func<LayerContext, string, Expr, Expr>? Recipe(string name) => (Func<LayerContext, string, Expr, Expr>?)Get(name);
 
     public Expr RandomKey() => randomKey();
 

@@ -20,6 +20,9 @@ public sealed record CompileOptions
     /// <summary>Where imported files are read.</summary>
     public ISourceReader Sources { get; init; } = DiskSources.Instance;
 
+    /// <summary>Whether models are for decoding token by token; see <see cref="ModelBuilder.Decoding"/>. All sizes of their inputs are then 1.</summary>
+    public bool Decoding { get; init; }
+
     /// <summary>Reads the columns of data files; without it, those of made sources only are checked.</summary>
     public IDataReader? DataReader { get; init; }
 }
@@ -159,11 +162,11 @@ public static class Compiler
         foreach (var train in binding.Trains)
         {
             var syntax = (ModelSyntax)binding.Uses[(NameSyntax)train.Model.Callee].Declaration!;
-            var model = new Elaborator(binding, overrides, report, syntax.Name.Text).Model(syntax, train.Model.Arguments);
+            var model = new Elaborator(binding, overrides, report, syntax.Name.Text, options.Decoding).Model(syntax, train.Model.Arguments);
             var source = (DataSyntax)binding.File[train.Data.Text].Declaration!;
             var value = data[source];
             var recipe = binder.Recipe(train, model, value?.Description);
-            if (model is not null && value?.Schema is { } schema)
+            if (model is not null && !options.Decoding && value?.Schema is { } schema)
                 binder.CheckColumns(syntax, model, source, schema);
             if (model is { Losses.IsEmpty: true })
                 report(DiagnosticCodes.MissingLoss.At(train.Model.Span, $"`{model.Name}` has no `loss`, so there is nothing to minimize").With(syntax.Name.Span, "declared here"));
@@ -171,7 +174,7 @@ public static class Compiler
         }
 
         foreach (var syntax in binding.Models.Where(m => models.All(c => c.Declaration != m)))
-            models.Add(new CompiledModel(null, syntax.Name.Text, new Elaborator(binding, overrides, report, syntax.Name.Text).Model(syntax, []), null, null, null) { Declaration = syntax });
+            models.Add(new CompiledModel(null, syntax.Name.Text, new Elaborator(binding, overrides, report, syntax.Name.Text, options.Decoding).Model(syntax, []), null, null, null) { Declaration = syntax });
         foreach (var test in binding.Tests)
             TestRunner.Check(binding, overrides, test, report);
         ReportChoice(binding, options, report);

@@ -30,13 +30,12 @@ internal sealed partial class Elaborator
             Set(into < 0 ? i : into, piped[i].Value, piped[i].Syntax);
         for (var i = 0; i < arguments.Length; i++)
         {
-            var value = Eval(arguments[i].Value, place is null ? c : c.At(place));
-            if (parameters[places[i]].Kind == ParameterKind.Columns)
-                value = new ListValue([.. (values[places[i]] as ListValue)?.Items ?? [], new TupleValue([new StringValue(arguments[i].Name!.Value.Text), value])]);
+            var own = place is null ? c : c.At(place);
+            var value = parameters[places[i]].Kind == ParameterKind.Recipe ? new RecipeValue(arguments[i].Value, own) : Eval(arguments[i].Value, own);
             if (parameters[places[i]].Kind == ParameterKind.Named)
                 values[places[i]] = new SizesValue([.. (values[places[i]] as SizesValue)?.Items ?? [], (arguments[i].Name!.Value, value, arguments[i].Value)]);
             else if (parameters[places[i]].Kind == ParameterKind.Columns)
-                (values[places[i]], sites[places[i]]) = (value, arguments[i].Value);
+                (values[places[i]], sites[places[i]]) = (new ListValue([.. (values[places[i]] as ListValue)?.Items ?? [], new TupleValue([new StringValue(arguments[i].Name!.Value.Text), value])]), arguments[i].Value);
             else
                 Set(places[i], value, arguments[i].Value);
         }
@@ -282,6 +281,13 @@ internal sealed partial class Elaborator
                 return schedule;
             case ParameterKind.Layer when value is LayerValue layer:
                 return (Func<Expr, Expr>)(x => Tensor(Apply(layer, [new Given(new TensorValue(x), site ?? at)], at, c), at));
+            case ParameterKind.Recipe when value is RecipeValue recipe:
+                return (Func<LayerContext, string, Expr, Expr>)((_, name, x) =>
+                {
+                    var made = Eval(recipe.Syntax, recipe.Context.At(recipe.Context.Place.Child(name)));
+                    var layer = made as LayerValue ?? throw Error(DiagnosticCodes.TypeMismatch, at.Span, $"`{parameter.Name}` takes a layer, and this is {made.Describe()}");
+                    return Tensor(Apply(layer, [new Given(new TensorValue(x), site ?? at)], at, c), at);
+                });
             case ParameterKind.Word when value is WordValue or StringValue:
                 var word = WordOf(value);
                 return parameter.Words.Contains(word) ? word
@@ -313,7 +319,7 @@ internal sealed partial class Elaborator
         ParameterKind.Steps => "a number of steps",
         ParameterKind.Init => "an initializer or a number",
         ParameterKind.Schedule => "a schedule or a number",
-        ParameterKind.Layer => "a layer",
+        ParameterKind.Layer or ParameterKind.Recipe => "a layer",
         _ => $"one of {string.Join(", ", parameter.Words)}",
     };
 
@@ -352,7 +358,10 @@ internal sealed partial class Elaborator
             },
             ParameterKind.Extent => (Extent)int.Parse(text, System.Globalization.CultureInfo.InvariantCulture),
             ParameterKind.Padding => text == "same" ? Padding.Same : Padding.Valid,
-            ParameterKind.Int => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture),
+            ParameterKind.Recipe => null,
+
+            // The name of another parameter is left to the row.
+            ParameterKind.Int => int.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : null,
             ParameterKind.Float or ParameterKind.Steps => Invariant(text),
             ParameterKind.Schedule => new ConstantSchedule(Invariant(text)),
             ParameterKind.Bool => text == "true",

@@ -36,12 +36,12 @@ internal sealed partial class Elaborator
     private readonly HashSet<string> evaluationOnly = [];
     private long work;
 
-    public Elaborator(Binding binding, Overrides overrides, Action<Diagnostic> report, string name)
+    public Elaborator(Binding binding, Overrides overrides, Action<Diagnostic> report, string name, bool decoding = false)
     {
         this.binding = binding;
         this.overrides = overrides;
         this.report = report;
-        builder = new ModelBuilder(name);
+        builder = new ModelBuilder(name) { Decoding = decoding };
         fileContext = new Context(new Env(null), new Frame(""), Place.Root, null);
     }
 
@@ -440,10 +440,12 @@ internal sealed partial class Elaborator
         foreach (var dimension in type.Dimensions)
         {
             if (dimension.Bare is NameSyntax size && binding.Uses[size] is { Kind: SymbolKind.Dimension } symbol && c.Env.Find(symbol) is null)
-                c.Env.Set(symbol, new DimValue(Dim.Named(symbol.Name)));
+                c.Env.Set(symbol, builder.Decoding ? new IntValue(1) : new DimValue(Dim.Named(symbol.Name)));
         }
 
         var shape = DeclaredShape(type, c);
+        if (builder.Decoding)
+            shape = new Shape([.. shape.Dims.Select(_ => Dim.One)]);
         builder.Location = LocationOf(statement);
         var variable = isTarget ? builder.Target(name.Text, ElementType(type), [.. shape.Dims]) : builder.Input(name.Text, ElementType(type), [.. shape.Dims]);
         declared[variable] = new Label(type.Span, $"`{name.Text}` is declared {type.Span.Text}");

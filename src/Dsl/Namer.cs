@@ -241,10 +241,10 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
         if (entry is { IsConstructor: true })
         {
             Construct(call, entry.Name, body, given);
-            var single = entry.Name == "repeat";
+            var single = entry.Name == "repeat" || entry.Parameters.Any(p => p.Kind == ParameterKind.Recipe);
             foreach (var argument in call.Arguments)
             {
-                var inner = entry.Kind == CatalogKind.Combinator || entry.Parameters.Any(p => p.Kind == ParameterKind.Layer) ? new Body() : body;
+                var inner = entry.Kind == CatalogKind.Combinator || entry.Parameters.Any(p => p.Kind is ParameterKind.Layer or ParameterKind.Recipe) ? new Body() : body;
                 Visit(argument.Value, inner, single ? "" : null);
             }
 

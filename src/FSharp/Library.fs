@@ -108,6 +108,14 @@ module Layer =
         let prelu () = Layers.Prelu()
         let residual (f: Layer) = Layers.Residual f
         let dropPath rate = Layers.DropPath rate
+        let attention heads = Layers.Attention heads
+        let causalAttention heads = Layers.Attention(heads, true)
+        let rope () = Layers.Rope()
+        let transformerBlock heads = Layers.TransformerBlock(heads)
+        let causalTransformerBlock heads = Layers.TransformerBlock(heads, causal = true)
+        let graphConv units = Layers.GraphConv units
+        let graphAttention units heads = Layers.GraphAttention(units, heads)
+        let messagePassing (f: Layer) = Layers.MessagePassing f
         let timeDistributed (f: Layer) = Layers.TimeDistributed f
         /// `parallel` of the language: several layers on the same tensor; `Layer.applyAll` gives their results.
         let branches (layers: Layer list) = Layers.Parallel(ReadOnlySpan(List.toArray layers))
@@ -118,7 +126,7 @@ module Layer =
 
     let apply (layer: Layer) (x: Expr) = layer.Apply x
     /// The results of a layer that takes or gives several tensors.
-    let applyAll (layer: Layer) (inputs: Expr list) = layer.ApplyAll(Immutable.ImmutableArray.CreateRange inputs) |> List.ofSeq
+    let applyAll (layer: Layer) (inputs: Expr list) = layer.ApplyAll(Immutable.ImmutableArray.CreateRange inputs, Immutable.ImmutableArray.Empty) |> List.ofSeq
     let named (name: string) (layer: Layer) = layer.Named name
     let dense units x = apply (Of.dense units) x
     let embedding vocab dim x = apply (Of.embedding vocab dim) x
@@ -133,6 +141,19 @@ module Layer =
     let prelu x = apply (Of.prelu ()) x
     let residual f x = apply (Of.residual f) x
     let dropPath rate x = apply (Of.dropPath rate) x
+    let attention heads x = apply (Of.attention heads) x
+    let causalAttention heads x = apply (Of.causalAttention heads) x
+    /// With a mask, true where a position takes part: `x |> Layer.maskedAttention 8 mask`.
+    let maskedAttention (heads: int) (mask: Expr) (x: Expr) = x.Attention(heads, mask = mask)
+    /// The tensor asks, the source is asked: `q |> Layer.attentionTo 8 kv`.
+    let attentionTo (heads: int) (source: Expr) (x: Expr) = x.AttentionTo(source, heads)
+    let rope x = apply (Of.rope ()) x
+    let transformerBlock heads x = apply (Of.transformerBlock heads) x
+    let causalTransformerBlock heads x = apply (Of.causalTransformerBlock heads) x
+    /// On the rows of nodes and int[E, 2] edges: `x |> Layer.graphConv 16 edges`.
+    let graphConv (units: int) (edges: Expr) (x: Expr) = x.GraphConv(edges, units)
+    let graphAttention (units: int) (heads: int) (edges: Expr) (x: Expr) = x.GraphAttention(edges, units, heads)
+    let messagePassing (f: Layer) (edges: Expr) (x: Expr) = x.MessagePassing(edges, f)
     let timeDistributed f x = apply (Of.timeDistributed f) x
     let convTranspose1d filters kernel stride x = apply (Of.convTranspose1d filters kernel stride) x
     let convTranspose2d filters kernel stride x = apply (Of.convTranspose2d filters kernel stride) x

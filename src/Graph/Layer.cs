@@ -97,6 +97,24 @@ public sealed class LayerContext
     /// <summary>The tensors that were given under a name; none where it was not.</summary>
     public ImmutableArray<Expr> Several(string name) => [.. named.Where(n => n.Name == name).Select(n => n.Value)];
 
+    /// <summary>A layer inside of this one, under a name: made by the first application, shared by the others.</summary>
+    public Layer Part(string name, Func<Layer> make)
+    {
+        if (!instance.Parts.TryGetValue(name, out var part))
+            instance.Parts[name] = part = make().Named(name);
+        return part;
+    }
+
+    /// <summary>The position in the sequence of the first element that is fed, while decoding; null otherwise, where it is 0.</summary>
+    public Expr? Position => builder.Position;
+
+    /// <summary>The positions of so many elements: 0, 1, …, and while decoding from the present position on.</summary>
+    public Expr Positions(Dim length) => Position is { } first ? Expr.Iota(new Shape(length), 0) + first : Expr.Iota(new Shape(length), 0);
+
+    /// <summary>A value that decoding carries from token to token, one for each application of the instance; gives the next one.</summary>
+    internal Expr Carry(string name, Shape shape, Func<Expr, Expr> next) =>
+        builder.Carry(instance, application == 0 ? name : $"{name}_{application}", new TensorType(DType.Float, shape), next);
+
     /// <summary>A key for random numbers that no other place, application or draw has.</summary>
     public Expr RandomKey() => RandomState.Key($"{instance.Path}#{application}#{draws++}");
 }
@@ -122,15 +140,22 @@ public sealed class ModelBuilder
     private readonly Dictionary<Layer, Instance> instances = [];
     private readonly Stack<(Instance Instance, Scope? Scope)> frames = new();
     private readonly Provenance provenance = new();
+    private readonly Instance root = new("");
 
     public ModelBuilder(string name)
     {
         this.name = name;
-        frames.Push((new Instance(""), null));
+        frames.Push((root, null));
     }
 
     /// <summary>The model that is being composed on this thread.</summary>
     public static ModelBuilder? Current => current;
+
+    /// <summary>
+    /// Whether the model decodes token by token: its inputs have one element along the sequence, causal attention keeps keys and values of earlier ones in
+    /// buffers of a fixed size, and positions count on, so that one plan serves all tokens. Parameters are those of the model without.
+    /// </summary>
+    public bool Decoding { get; init; }
 
     /// <summary>The place in the source that what is built now comes from.</summary>
     public SourceLocation? Location { get; set; }
@@ -147,6 +172,8 @@ public sealed class ModelBuilder
         public HashSet<string> Segments { get; } = [];
 
         public Dictionary<string, Parameter> Parameters { get; } = [];
+
+        public Dictionary<string, Layer> Parts { get; } = [];
 
         public int Applications { get; set; }
 
@@ -268,6 +295,8 @@ public sealed class ModelBuilder
     /// <exception cref="GraphException">Two things have one name.</exception>
     public Model Complete()
     {
+        if (Decoding)
+            Carry(root, PositionName, new TensorType(DType.I64, Shape.Scalar), position => position + 1);
         var model = new Model
         {
             Name = name,
@@ -325,8 +354,23 @@ public sealed class ModelBuilder
         return buffer.Next is null ? buffer.Variable : Expr.Phase(buffer.Next, buffer.Variable);
     }
 
+    private const string PositionName = "decoding.position";
+
+    internal Expr? Position => Decoding ? Buffer(root, PositionName, new TensorType(DType.I64, Shape.Scalar), Initializers.Zeros) : null;
+
+    internal Expr Carry(Instance instance, string name, TensorType type, Func<Expr, Expr> next)
+    {
+        var path = instance.Child(name);
+        var value = next(Buffer(instance, name, type, Initializers.Zeros));
+        buffers[path] = buffers[path] with { Next = value };
+        return value;
+    }
+
     internal void Update(Instance instance, string name, Expr next)
     {
+        // Decoding does not train: all that changes is what it carries.
+        if (Decoding)
+            return;
         var path = instance.Child(name);
         if (!buffers.TryGetValue(path, out var buffer))
             throw new GraphException($"there is no buffer {path} to update");

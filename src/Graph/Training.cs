@@ -207,6 +207,18 @@ public static class TrainingStep
         return Stateless(model, model.Inputs, [.. chosen.Select((o, i) => o with { Value = values[i] })]);
     }
 
+    /// <summary>One value of a model built for decoding, in evaluation, and what it carries from token to token: one run a token.</summary>
+    /// <param name="model">A model of a builder with <see cref="ModelBuilder.Decoding"/>.</param>
+    /// <param name="value">What is computed.</param>
+    public static Program Decoding(Model model, Named value)
+    {
+        var carried = model.Buffers.Where(b => b.Next is not null).ToArray();
+        var values = Resolve(model, [value.Value, .. carried.Select(b => b.Next!)], training: false);
+        var program = Stateless(model, model.Inputs, [value with { Value = values[0] }]);
+        var next = carried.Select((b, i) => (b.Path, Next: values[i + 1])).ToDictionary(c => c.Path, c => c.Next);
+        return program with { States = [.. program.States.Select(s => next.TryGetValue(s.Name, out var after) ? s with { Next = after } : s)] };
+    }
+
     /// <summary>The losses and the gradient of their sum for every parameter that trains.</summary>
     public static Program Gradients(Model model, bool training = false)
     {

@@ -103,14 +103,14 @@ public static partial class Layers
             var weight = context.Parameter("weight", new Shape(maxLength, x.Shape[^1]), init ?? Initializers.Normal(0.02), new ParameterOptions(NoDecay: true));
 
             // Taking by numbers checks a length that only a run knows.
-            return x + (length.IsKnown ? weight.SliceAxis(0, 0, length) : weight.Take(Expr.Iota(new Shape(length), 0)));
+            return x + (length.IsKnown && context.Position is null ? weight.SliceAxis(0, 0, length) : weight.Take(context.Positions(length)));
         });
     }
 
     /// <summary>
     /// x + p, p[t, 2i] = sin(t / 10000^(2i/D)) and p[t, 2i + 1] = cos(t / 10000^(2i/D)) for position t of the axis before the last (Vaswani et al. 2017).
     /// </summary>
-    public static Layer SinusoidalPositions() => new("sinusoidal_positions", (_, x) =>
+    public static Layer SinusoidalPositions() => new("sinusoidal_positions", (context, x) =>
     {
         var length = Length("sinusoidal_positions", x);
         var size = x.Shape[^1];
@@ -118,18 +118,15 @@ public static partial class Layers
             throw new ShapeException($"sinusoidal_positions pairs the channels, and the last axis of {x.Shape} is {(size.IsKnown ? "odd" : "not known")}", x.Shape, axis: x.Rank - 1);
         var half = (int)(size.Value / 2);
         var frequencies = Expr.Vector([.. Enumerable.Range(0, half).Select(i => Math.Pow(10000, -(double)i / half))]);
-        var angles = Expr.Iota(new Shape(length, half), 0).Cast(DType.Float) * frequencies;
+        var angles = context.Positions(length).Cast(DType.Float).ExpandDims(1) * frequencies;
         return x + Expr.Stack(2, angles.Sin(), angles.Cos()).Reshape(new Shape(length, size));
     });
 
     /// <summary>In training, zero with probability <paramref name="rate"/>, the rest scaled by 1 / (1 − rate); in evaluation x (Srivastava et al. 2014).</summary>
     public static Layer Dropout(double rate)
     {
-        if (!(rate >= 0 && rate < 1))
-            throw new GraphException($"dropout: the rate is the probability of dropping, at least 0 and below 1, not {Printer.Number(rate)}");
-        return new("dropout", (context, x) => rate == 0
-            ? x
-            : Expr.Phase(Expr.Where(Rng.Uniform(context.RandomKey(), x.Shape).GreaterOrEqual(rate), x * (1 / (1 - rate)), 0), x));
+        RequireRate("dropout", "the rate", rate);
+        return new("dropout", (context, x) => Dropped(context, x, rate));
     }
 
     /// <summary>x for x &gt; 0, slope · x elsewhere, with a slope learned for each channel of the last axis (He et al. 2015).</summary>
