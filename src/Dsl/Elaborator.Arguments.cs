@@ -94,7 +94,7 @@ internal sealed partial class Elaborator
         }
         catch (PatternException e)
         {
-            throw Explain(e, entry, values, sites, at, [.. operands]);
+            throw Explain(e, entry, given, sites, at, [.. operands]);
         }
         catch (GraphException e)
         {

@@ -108,7 +108,7 @@ public static partial class Layers
     /// <param name="heads">The number of heads of the part <c>attn</c>.</param>
     /// <param name="mlp">How many times wider the hidden layer is.</param>
     /// <param name="causal">Whether position t sees positions up to t alone.</param>
-    /// <param name="norm">Makes the norms; <see cref="LayerNorm(double)"/> if null.</param>
+    /// <param name="norm">Makes the norms; layer norms if null.</param>
     /// <param name="activation">Between <c>up</c> and <c>down</c>; GELU if null.</param>
     /// <param name="dropout">Drops attention weights and what both branches give, in training.</param>
     /// <param name="kvHeads">See <see cref="Attention"/>.</param>
