@@ -125,6 +125,14 @@ internal static class Lowering
         }
         : Codes[op.GetType()];
 
+    /// <summary>The operation of two elements that a reduction repeats.</summary>
+    public static ElementwiseCode CombineCodeOf(Op op) => op switch
+    {
+        Sum => ElementwiseCode.Add,
+        ReduceMax => ElementwiseCode.Max,
+        _ => ElementwiseCode.Min,
+    };
+
     public static ReduceCode ReduceCodeOf(Op op) => op switch
     {
         Sum => ReduceCode.Sum,

@@ -2,12 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Dnn.Backend;
 
-/// <summary>Native memory, 64-byte aligned and zeroed, that lives as long as this object.</summary>
+/// <summary>Native memory, 64-byte aligned, a multiple of 64 bytes and zeroed, that lives as long as this object.</summary>
 internal sealed unsafe class Memory
 {
     public Memory(long bytes)
     {
-        var size = (nuint)Math.Max(bytes, Arena.Alignment);
+        var size = (nuint)Math.Max(Arena.Align(bytes), Arena.Alignment);
         try
         {
             Pointer = (byte*)NativeMemory.AlignedAlloc(size, (nuint)Arena.Alignment);

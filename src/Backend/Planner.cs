@@ -63,11 +63,9 @@ internal sealed class Lowered
 /// <summary>Lowers a program at concrete sizes: groups of nodes become instructions over values; views become strides.</summary>
 internal sealed partial class Planner
 {
-    private const int ShortestLine = 8;
-    private const int LargestWindow = 64;
-
     private readonly ConcreteGraph graph;
     private readonly Fusion fusion;
+    private readonly bool isFused;
     private readonly Lowered result;
     private readonly int[] valueOf;
     private readonly Dictionary<int, View> views = [];
@@ -84,7 +82,7 @@ internal sealed partial class Planner
             Declare(program.States[i].Name, program.States[i].Variable, Region.State, i);
         var roots = program.Roots;
         graph = new ConcreteGraph(roots, sizes, options.Float);
-        fusion = new Fusion(graph, roots.Select(r => graph[r]), options.Fuse);
+        (fusion, isFused) = (new Fusion(graph, roots.Select(r => graph[r]), options.Fuse), options.Fuse);
         valueOf = new int[graph.Count];
         Array.Fill(valueOf, -1);
         result = new Lowered
@@ -136,8 +134,14 @@ internal sealed partial class Planner
     private void Run(Program program)
     {
         Check(program);
-        for (var id = 0; id < graph.Count; id++)
-            Emit(id);
+        foreach (var (id, group) in fusion.Order())
+        {
+            if (group is not null)
+                EmitGroup(group);
+            else
+                Emit(id);
+        }
+
         for (var i = 0; i < program.Outputs.Length; i++)
             result.Outputs[i] = Resolve(graph[program.Outputs[i].Value]);
         for (var i = 0; i < program.Guards.Length; i++)
@@ -153,10 +157,6 @@ internal sealed partial class Planner
     {
         switch (graph.Kind(id))
         {
-            case OpKind.Elementwise or OpKind.RngBits or OpKind.Reduction:
-                if (fusion.GroupOf(id) is { } group && group.Root == id)
-                    EmitGroup(group);
-                break;
             case OpKind.Dot:
                 EmitProduct(id);
                 break;
@@ -239,7 +239,7 @@ internal sealed partial class Planner
             case OpKind.Iota:
                 kernel.Start(dims, []);
                 kernel.Output(kernel.Add(new FusedInstruction(ElementwiseCode.Iota, DType.I64, ((Iota)graph.Node(id).Op).Axis)));
-                EmitKernel(id, [NewValue(id)], FusedReduction.None, 0);
+                EmitKernel(id, [new Operand(NewValue(id))], FusedReduction.None, 0);
                 break;
             case OpKind.Variable:
                 if (!variables.TryGetValue(graph.Node(id), out var place))
@@ -304,16 +304,18 @@ internal sealed partial class Planner
                 Resolve(open);
         }
 
-        var (axes, reduction, reducedAxes) = Order(group);
+        if (TryEmitWindows(group))
+            return;
+        var (axes, reduction, reducedAxes) = fusion.WalkOf(group);
         kernel.Start(group.Dims, axes);
-        var outputs = new List<int>();
+        var outputs = new List<Operand>();
         for (var i = group.Nodes.Count - 1; i >= 0; i--)
         {
             var id = group.Nodes[i];
             if (graph.Kind(id) == OpKind.Reduction)
             {
                 kernel.Output(Use(graph.Args(id)[0]), Lowering.ReduceCodeOf(graph.Node(id).Op));
-                outputs.Add(NewValue(id));
+                outputs.Add(new Operand(NewValue(id)));
                 continue;
             }
 
@@ -321,27 +323,13 @@ internal sealed partial class Planner
             kernel.Define(id, at);
             if (fusion.IsStored(id))
             {
-                kernel.Output(at);
-                outputs.Add(NewValue(id));
+                var target = Stored(id);
+                kernel.Output(at, target);
+                outputs.Add(At(target));
             }
         }
 
         EmitKernel(group.Root, outputs, reduction, reducedAxes);
-    }
-
-    /// <summary>The order of axes in which a group walks its space: reduced axes go first or last.</summary>
-    private (int[] Axes, FusedReduction Reduction, int Count) Order(FusionGroup group)
-    {
-        if (!group.Reduces)
-            return ([], FusedReduction.None, 0);
-        var reduced = ((Reduction)graph.Node(group.Root).Op).Axes;
-        var kept = Enumerable.Range(0, group.Dims.Length).Where(a => !reduced.Contains(a)).ToArray();
-        int[] rows = [.. kept, .. reduced], columns = [.. reduced, .. kept];
-        bool InPlace(int[] order) => order.Where(a => group.Dims[a] != 1).ToArray() is var walked && walked.SequenceEqual(walked.Order());
-
-        // A window of few elements: going along the last axis, the channels, is worth more than having each sum in one piece.
-        var isWindow = !reduced.Contains(group.Dims.Length - 1) && group.Dims[^1] >= ShortestLine && reduced.Aggregate(1L, (count, a) => count * group.Dims[a]) <= LargestWindow;
-        return !InPlace(rows) && (InPlace(columns) || isWindow) ? (columns, FusedReduction.Columns, reduced.Count) : (rows, FusedReduction.Rows, reduced.Count);
     }
 
     private int Compute(int id)
@@ -368,17 +356,30 @@ internal sealed partial class Planner
 
     private int UseScalar(int id) => graph.IsNumber(id, out var number) ? kernel.Constant(DType.I64, number) : kernel.LoadScalar(Resolve(id), DType.I64);
 
-    private void EmitKernel(int node, List<int> outputs, FusedReduction reduction, int reducedAxes)
+    private void EmitKernel(int node, List<Operand> outputs, FusedReduction reduction, int reducedAxes)
     {
         var compiled = kernel.Finish(reduction, reducedAxes);
         var operands = new Operand[kernel.Sources.Count + outputs.Count + (compiled.ScratchBytes > 0 ? 1 : 0)];
         for (var i = 0; i < kernel.Sources.Count; i++)
             operands[i] = At(kernel.Sources[i]);
         for (var i = 0; i < outputs.Count; i++)
-            operands[kernel.Sources.Count + i] = new Operand(outputs[i]);
+            operands[kernel.Sources.Count + i] = outputs[i];
         if (compiled.ScratchBytes > 0)
             operands[^1] = new Operand(NewValue(DType.I64, compiled.ScratchBytes / sizeof(long)));
-        Add(new ElementwiseInstruction(node, compiled, operands));
+        Add(new ElementwiseInstruction(node, compiled, operands, IsWhole(operands, compiled.Spec.Size)));
+    }
+
+    /// <summary>Whether a kernel may read and write whole vectors up to the end of its operands' memory.</summary>
+    private bool IsWhole(Operand[] operands, long count)
+    {
+        foreach (var operand in operands)
+        {
+            var size = result.Values[operand.Value].Count;
+            if (operand.Offset != 0 || (size != count && size != 1))
+                return false;
+        }
+
+        return true;
     }
 
     private void EmitProduct(int id)
@@ -522,66 +523,6 @@ internal sealed partial class Planner
         if (count > 0)
             Copy(id, x with { Offset = from, Dims = dims }, new View(whole.Value, to, dims, targets));
     }
-
-    private void EmitConv(int id)
-    {
-        var op = (ConvGeneral)graph.Node(id).Op;
-        var (x, w) = (Padded(op, Resolve(graph.Args(id)[0])), Resolve(graph.Args(id)[1]));
-        if (w.Strides[^1] != 1 || w.Strides.Any(s => s < 0))
-            w = Copied(w);
-        var target = Target(id);
-        if (target.Strides[^1] != 1)
-            target = Whole(target.Value, target.Dims);
-        if (target.IsContiguous)
-            valueOf[id] = target.Value;
-        else
-            views[id] = target;
-        if (target.Count == 0)
-            return;
-        var (channels, filters) = (w.Dims[^2], w.Dims[^1] / op.Groups);
-        var rows = new List<ProductAxis> { new(x.Dims[0], x.Strides[0], 0, target.Strides[0]) };
-        var sums = new List<ProductAxis>();
-        for (var i = 0; i < op.Spatial; i++)
-        {
-            rows.Add(new ProductAxis(target.Dims[i + 1], op.Stride[i] * x.Strides[i + 1], 0, target.Strides[i + 1]));
-            sums.Add(new ProductAxis(w.Dims[i], op.RhsDilation[i] * x.Strides[i + 1], w.Strides[i], 0));
-        }
-
-        sums.Add(new ProductAxis(channels, x.Strides[^1], w.Strides[^2], 0));
-        var groups = new ProductAxis(op.Groups, channels * x.Strides[^1], filters, filters);
-        var (type, plan, kernel) = (graph.Type(id), new ConvPlan(OverlappedPlan.Make(rows, sums, filters), groups), At(w));
-        var packed = plan.PackedCount(type);
-        if (packed > 0)
-        {
-            var panels = new Operand(NewValue(type, packed));
-            Add(new PackInstruction(type, plan, kernel, panels));
-            kernel = panels;
-        }
-
-        Add(new ConvInstruction(id, type, plan, packed > 0, At(x), kernel, new Operand(target.Value)));
-    }
-
-    /// <summary>The input of a convolution with the zeros that it needs, in the order of axes that it has.</summary>
-    private View Padded(ConvGeneral op, View x)
-    {
-        var dims = (int[])x.Dims.Clone();
-        var (lows, between) = (new long[dims.Length], new int[dims.Length]);
-        for (var i = 0; i < op.Spatial; i++)
-        {
-            var size = x.Dims[i + 1];
-            (lows[i + 1], between[i + 1]) = (graph.Evaluate(op.Low[i]), op.LhsDilation[i] - 1);
-            var room = (size == 0 ? 0 : ((size - 1L) * op.LhsDilation[i]) + 1) + lows[i + 1] + graph.Evaluate(op.High[i]);
-            dims[i + 1] = room <= int.MaxValue ? (int)room : throw new ShapeException($"{op.Name}: spatial axis {i} has {room} elements with its padding, which is out of range");
-        }
-
-        if (dims.AsSpan().SequenceEqual(x.Dims) && lows.All(low => low == 0))
-            return x;
-        var order = Enumerable.Range(0, dims.Length).OrderByDescending(a => Math.Abs(x.Strides[a])).ToArray();
-        dims = graph.Intern(dims);
-        var padded = Whole(NewValue(result.Values[x.Value].Type, Strides.Count(dims)), graph.Intern([.. order.Select(a => dims[a])])).Permute(Inverse(order), dims);
-        Pad(-1, x, lows, between, padded);
-        return padded;
-    }
 }
 
 /// <summary>Collects a fused kernel; equal kernels are compiled once.</summary>
@@ -615,6 +556,9 @@ internal sealed class KernelBuilder
 
     public int Define(int id, int place) => places[id] = place;
 
+    /// <summary>Forgets the places of values, but not the instructions.</summary>
+    public void Forget() => places.Clear();
+
     public int Add(FusedInstruction instruction)
     {
         instructions.Add(instruction);
@@ -626,11 +570,15 @@ internal sealed class KernelBuilder
 
     public int Iota(int axis) => Add(new FusedInstruction(ElementwiseCode.Iota, DType.I64, axes.Length == 0 ? axis : Array.IndexOf(axes, axis)));
 
-    public int Load(View view, DType type) => Load(view, type, Intern(axes.Length == 0 ? view.Strides : Array.ConvertAll(axes, a => view.Strides[a])));
+    public int Load(View view, DType type) => Load(view, type, Intern(InOrder(view)));
 
     public int LoadScalar(View view, DType type) => Load(view, type, Intern(new long[dims.Length]));
 
-    public void Output(int place, ReduceCode code = ReduceCode.Sum) => outputs.Add(new FusedOutput(place, code));
+    public void Output(int place, ReduceCode code) => outputs.Add(new FusedOutput(place, code));
+
+    /// <summary>An output that has every element, where <paramref name="view"/> says; in row-major order if null.</summary>
+    public void Output(int place, View? view = null) =>
+        outputs.Add(new FusedOutput(place, ReduceCode.None, view is null || (axes.Length == 0 && view.IsContiguous) ? default : Intern(InOrder(view))));
 
     public FusedKernel Finish(FusedReduction reduction, int reducedAxes)
     {
@@ -640,6 +588,8 @@ internal sealed class KernelBuilder
             kernels[key] = kernel = FusedKernel.Compile(new FusedKernelSpec(space, key.Inputs, key.Instructions, key.Outputs, reduction, reducedAxes));
         return kernel;
     }
+
+    private long[] InOrder(View view) => axes.Length == 0 ? view.Strides : Array.ConvertAll(axes, a => view.Strides[a]);
 
     private int Load(View view, DType type, ImmutableArray<long> steps)
     {
@@ -723,6 +673,7 @@ internal sealed class KernelBuilder
             {
                 code.Add(output.Value);
                 code.Add((int)output.Reduce);
+                code.Add(output.Strides);
             }
 
             return code.ToHashCode();

@@ -26,7 +26,7 @@ public sealed class Rewriter(params ImmutableArray<RewriteRule> rules)
     public static Rewriter Stabilize { get; } = new([.. StabilityRules.All, AlgebraRules.FoldConstants, LayoutRules.ReshapeOfReshape, LayoutRules.ElementwiseOfMovement]);
 
     /// <summary>Everything that makes graphs shorter or stable.</summary>
-    public static Rewriter Default { get; } = new([.. AlgebraRules.All, .. LayoutRules.All, .. StabilityRules.All.Where(r => r != StabilityRules.LogisticComplement)]);
+    public static Rewriter Default { get; } = new([.. AlgebraRules.All, .. LayoutRules.All, .. SumRules.All, .. StabilityRules.All.Where(r => r != StabilityRules.LogisticComplement)]);
 
     public ImmutableArray<RewriteRule> Rules { get; } = rules;
 

@@ -1,9 +1,12 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Dnn.Graph;
 
 namespace Dnn.Backend;
 
 /// <summary>A fused kernel: elementwise operations over one space, perhaps reduced.</summary>
-internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Operand[] operands) : Instruction(node, operands, kernel.Spec.Inputs.Length)
+/// <param name="isWhole">Whether every operand starts where its value does, and has all of its elements or one.</param>
+internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Operand[] operands, bool isWhole) : Instruction(node, operands, kernel.Spec.Inputs.Length)
 {
     public FusedKernel Kernel => kernel;
 
@@ -13,7 +16,7 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
         {
             var spec = kernel.Spec;
             var codes = spec.Instructions.Where(i => i.Code is not (ElementwiseCode.Load or ElementwiseCode.Constant)).Select(i => i.Code.ToString().ToLowerInvariant());
-            var reduction = spec.Reduction == FusedReduction.None ? "" : $" {string.Join(",", spec.Outputs.Select(o => o.Reduce.ToString().ToLowerInvariant()))} over {spec.Reduction.ToString().ToLowerInvariant()} of {spec.ReducedAxes} axes";
+            var reduction = spec.Reduction == FusedReduction.None ? "" : $" {string.Join(",", spec.Outputs.Where(o => o.Reduce != ReduceCode.None).Select(o => o.Reduce.ToString().ToLowerInvariant()))} over {spec.Reduction.ToString().ToLowerInvariant()} of {spec.ReducedAxes} axes";
             return $"fused{reduction} {Sizes(spec.Dims)} ({string.Join(" ", codes)})";
         }
     }
@@ -24,7 +27,7 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
     public override bool AllowsInPlace(int input, int output)
     {
         var spec = kernel.Spec;
-        if (spec.Reduction != FusedReduction.None || Operands[input].Offset != 0 || FusedKernelSpec.SizeOf(spec.Inputs[input].Type) != FusedKernelSpec.SizeOf(spec.OutputType(output)))
+        if (output >= spec.Outputs.Length || !spec.IsWhole(output) || !spec.Outputs[output].Strides.IsDefault || Operands[input].Offset != 0 || FusedKernelSpec.SizeOf(spec.Inputs[input].Type) != FusedKernelSpec.SizeOf(spec.OutputType(output)))
             return false;
         var stride = 1L;
         for (var a = spec.Dims.Length - 1; a >= 0; a--)
@@ -40,13 +43,21 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
     public override unsafe Step Bind(void** pointers, Engine engine)
     {
         var scratch = kernel.ScratchBytes > 0 ? pointers[Operands.Length - 1] : null;
-        return new KernelStep(kernel, pointers, scratch, engine.Pool);
+        return new KernelStep(kernel, pointers, scratch, kernel.IsDirect(isWhole), engine.Pool);
     }
 
-    private sealed unsafe class KernelStep(FusedKernel kernel, void** pointers, void* scratch, WorkerPool pool)
+    private sealed unsafe class KernelStep(FusedKernel kernel, void** pointers, void* scratch, bool isDirect, WorkerPool pool)
         : RangeStep(pool, kernel.Units, kernel.Spec.Reduction == FusedReduction.None ? 64 : 1, kernel.Spec.Size * (0.05 * (2 + kernel.Spec.Instructions.Length)))
     {
-        protected override void Run(long start, long end) => kernel.Invoke(pointers, scratch, start, end);
+        private readonly long[]? slots = isDirect ? kernel.DirectSlots() : null;
+
+        protected override void Run(long start, long end)
+        {
+            if (slots is not null && end - start == kernel.Units)
+                kernel.InvokeWhole(pointers, (long*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(slots)));
+            else
+                kernel.Invoke(pointers, scratch, start, end);
+        }
 
         protected override void Finish() => kernel.Finish(pointers, scratch);
     }

@@ -333,18 +333,18 @@ internal static unsafe class FusedCode
             for (int half = 0; half < result.Vectors.Length; half++)
             {
                 LocalBuilder value = _vectors[result.Vectors[half]];
-                if (program.Reduction == FusedReduction.Rows)
+                if (program.Reduction == FusedReduction.Rows && result.Combine is not null)
                 {
-                    Accumulate(_accumulators[index].AsSpan(half * FusedKernel.Accumulators, FusedKernel.Accumulators), value, result.Combine!);
+                    Accumulate(_accumulators[index].AsSpan(half * FusedKernel.Accumulators, FusedKernel.Accumulators), value, result.Combine);
                     continue;
                 }
                 Address(InputCount + index, result.Type, half);
-                if (program.Reduction == FusedReduction.Columns)
+                if (result.Combine is not null)
                 {
                     il.Emit(OpCodes.Dup);
                     il.Emit(OpCodes.Call, Raw(result.Type));
                     il.Emit(OpCodes.Ldloc, value);
-                    il.Emit(OpCodes.Call, result.Combine!.Method);
+                    il.Emit(OpCodes.Call, result.Combine.Method);
                 }
                 else
                     il.Emit(OpCodes.Ldloc, value);
@@ -371,7 +371,7 @@ internal static unsafe class FusedCode
             for (int r = 0; r < program.Results.Length; r++)
             {
                 DType type = program.Results[r].Type;
-                var locals = new LocalBuilder[program.Results[r].Vectors.Length * FusedKernel.Accumulators];
+                var locals = new LocalBuilder[program.Results[r].Combine is null ? 0 : program.Results[r].Vectors.Length * FusedKernel.Accumulators];
                 for (int k = 0; k < locals.Length; k++)
                 {
                     locals[k] = il.DeclareLocal(VectorType(type));

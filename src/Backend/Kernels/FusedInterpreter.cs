@@ -145,21 +145,21 @@ internal sealed unsafe class FusedInterpreter(FusedProgram program)
             for (int g = 0; g < count; g++, value += FusedLaneOp.VectorBytes)
             {
                 sources[1] = value;
-                if (program.Reduction == FusedReduction.Rows)
+                if (program.Reduction == FusedReduction.Rows && result.Combine is not null)
                 {
                     byte* queue = output + half * FusedKernel.Accumulators * FusedLaneOp.VectorBytes;
                     sources[0] = queue;
-                    result.Combine!.Run(value, sources, 1);
+                    result.Combine.Run(value, sources, 1);
                     for (int k = 0; k + 1 < FusedKernel.Accumulators; k++)
                         FusedLanes.LoadInt(queue + (k + 1) * FusedLaneOp.VectorBytes).Store((int*)(queue + k * FusedLaneOp.VectorBytes));
                     FusedLanes.LoadInt(value).Store((int*)(queue + (FusedKernel.Accumulators - 1) * FusedLaneOp.VectorBytes));
                     continue;
                 }
                 byte* target = output + (first + g * FusedKernel.Group) * FusedKernelSpec.SizeOf(result.Type) + half * FusedLaneOp.VectorBytes;
-                if (program.Reduction == FusedReduction.Columns)
+                if (result.Combine is not null)
                 {
                     sources[0] = target;
-                    result.Combine!.Run(target, sources, 1);
+                    result.Combine.Run(target, sources, 1);
                 }
                 else if (result.Type == DType.Bool)
                     FusedLanes.StoreMask(target, FusedLanes.LoadInt(value));

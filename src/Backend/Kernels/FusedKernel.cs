@@ -104,11 +104,13 @@ internal sealed unsafe class FusedKernel
         _iotaSlots = [.. _program.IotaSlots.Where(s => s >= 0)];
         _loop = compiled ? FusedCode.Compile(_program) : new FusedInterpreter(_program).Run;
 
-        _rowVectors = [.. _program.Results.Select(r => FusedProgram.VectorsOf(r.Type) * Accumulators)];
+        _rowVectors = [.. _program.Results.Select(r => r.Combine is null ? 0 : FusedProgram.VectorsOf(r.Type) * Accumulators)];
         _rowIdentities = new Vector512<long>[_outputs];
         fixed (Vector512<long>* identities = _rowIdentities)
             for (int o = 0; o < _outputs; o++)
             {
+                if (_program.Results[o].Combine is null)
+                    continue;
                 DType type = _program.Results[o].Type;
                 FusedInterpreter.Fill((byte*)(identities + o), type, FusedProgram.Identity(spec.Outputs[o].Reduce, type));
             }
@@ -191,6 +193,8 @@ internal sealed unsafe class FusedKernel
             return;
         for (int o = 0; o < _outputs; o++)
         {
+            if (_program.Results[o].Combine is null)
+                continue;
             byte* partial = (byte*)scratch + o * _chunks * OutputSize * sizeof(long);
             byte* output = (byte*)pointers[_inputs + o];
             ReduceCode code = Spec.Outputs[o].Reduce;
@@ -207,6 +211,43 @@ internal sealed unsafe class FusedKernel
                     break;
             }
         }
+    }
+
+    /// <summary>Whether <see cref="InvokeWhole"/> can run the kernel: one row, or rows of whole groups, and nothing that counts elements.</summary>
+    /// <param name="isWhole">Whether the operands' memory may be read and written up to a multiple of 64 bytes.</param>
+    public bool IsDirect(bool isWhole) => Spec.Reduction == FusedReduction.None && Spec.Size > 0 && _iotaSlots.Length == 0 && _program.WordSlot < 0
+        && (_dims.Length == 1 ? _dims[0] % Group == 0 || (isWhole && IsPadded) : _dims.Length == 2 && _dims[1] % Group == 0);
+
+    /// <summary>Whether the last group of elements may reach beyond the end: all views are contiguous or one number, of at most four bytes an element.</summary>
+    private bool IsPadded => _program.Access.All(a => a != FusedAccess.Strided) && _program.InputTypes.All(IsNarrow) && _program.Results.All(r => IsNarrow(r.Type));
+
+    private static bool IsNarrow(DType type) => type is DType.F32 or DType.Bool;
+
+    /// <summary>The numbers that <see cref="InvokeWhole"/> needs beside the addresses.</summary>
+    public long[] DirectSlots()
+    {
+        var slots = GC.AllocateArray<long>(_program.SlotCount + 1, pinned: true);
+        int rank = _dims.Length;
+        for (int i = 0; i < _inputs; i++)
+            if (_program.StepSlots[i] >= 0)
+                slots[_program.StepSlots[i]] = _strides[i * rank + rank - 1];
+        for (int v = 0; rank > 1 && v < _views; v++)
+            slots[_program.RowSlots + v] = _strides[v * rank + rank - 2];
+        return slots;
+    }
+
+    /// <summary>
+    /// Does all units at once. What lies between an operand's end and the next multiple of 64 bytes may be undefined afterwards.
+    /// </summary>
+    [SkipLocalsInit]
+    public void InvokeWhole(void** pointers, long* slots)
+    {
+        int count = _inputs + _outputs;
+        byte** addresses = stackalloc byte*[count + 1];
+        for (int i = 0; i < count; i++)
+            addresses[i] = (byte*)pointers[i];
+        addresses[count] = FusedLanes.FirstLanes(Group);
+        _loop(addresses, slots, (nint)Ceiling(_dims[^1], Group), _dims.Length == 1 ? 1 : (nint)_dims[0]);
     }
 
     /// <summary>All units on this thread.</summary>
@@ -229,9 +270,14 @@ internal sealed unsafe class FusedKernel
             // Rows are written by the unit, not by the loop; columns stay where they are from row to row.
             var strides = new long[spec.Dims.Length];
             long step = FusedKernelSpec.SizeOf(spec.OutputType(o));
+            if (spec.IsWhole(o) && !spec.Outputs[o].Strides.IsDefault)
+            {
+                views.Add([.. spec.Outputs[o].Strides.Select(s => s * step)]);
+                continue;
+            }
             for (int a = spec.Dims.Length - 1; a >= 0; a--)
             {
-                bool walks = spec.Reduction == FusedReduction.None
+                bool walks = spec.IsWhole(o)
                     || (spec.Reduction == FusedReduction.Columns && a >= spec.ReducedAxes);
                 strides[a] = walks ? step : 0;
                 step *= spec.Dims[a];
@@ -398,25 +444,28 @@ internal sealed unsafe class FusedKernel
         if (_program.WordSlot >= 0)
             shifted[_program.WordSlot] += done;
 
-        bool columns = _program.Reduction == FusedReduction.Columns;
         for (int o = 0; o < _outputs; o++)
         {
             byte* stage = stages + (_inputs + o) * stageBytes;
             int size = FusedKernelSpec.SizeOf(_program.Results[o].Type);
-            if (columns)
+            if (_program.Reduction == FusedReduction.Columns && _program.Results[o].Combine is not null)
                 CopyIn(stage, pointers[_inputs + o] + done * size, count * size);
-            staged[_inputs + o] = _program.Reduction == FusedReduction.Rows ? pointers[_inputs + o] : stage;
+            staged[_inputs + o] = IsAccumulated(o) ? pointers[_inputs + o] : stage;
         }
         staged[total] = FusedLanes.FirstLanes(count);
         _loop(staged, shifted, 1, 1);
-        if (_program.Reduction == FusedReduction.Rows)
-            return;
         for (int o = 0; o < _outputs; o++)
         {
+            if (IsAccumulated(o))
+                continue;
             int size = FusedKernelSpec.SizeOf(_program.Results[o].Type);
             CopyOut(pointers[_inputs + o] + done * size, staged[_inputs + o], count * size);
         }
     }
+
+    /// <summary>Whether the loop keeps an output in vectors of partial results.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool IsAccumulated(int output) => _rowVectors[output] > 0 && _program.Reduction == FusedReduction.Rows;
 
     /// <summary>Copies up to 128 bytes to a place with room for as many.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -462,7 +511,7 @@ internal sealed unsafe class FusedKernel
         byte** accumulators = stackalloc byte*[_outputs];
         for (int o = 0; o < _outputs; o++)
         {
-            accumulators[o] = memory + o * outputBytes;
+            accumulators[o] = _rowVectors[o] > 0 ? memory + o * outputBytes : (byte*)pointers[_inputs + o];
             for (int k = 0; k < _rowVectors[o]; k++)
                 _rowIdentities[o].Store((long*)accumulators[o] + k * Vector512<long>.Count);
         }
@@ -470,6 +519,8 @@ internal sealed unsafe class FusedKernel
             Walk(pointers, accumulators, start, end);
         for (int o = 0; o < _outputs; o++)
         {
+            if (_rowVectors[o] == 0)
+                continue;
             byte* target = ScratchBytes == 0
                 ? (byte*)pointers[_inputs + o]
                 : scratch + o * _chunks * OutputSize * sizeof(long);
@@ -552,6 +603,11 @@ internal sealed unsafe class FusedKernel
         byte** targets = stackalloc byte*[_outputs];
         for (int o = 0; o < _outputs; o++)
         {
+            if (_program.Results[o].Combine is null)
+            {
+                targets[o] = (byte*)pointers[_inputs + o];
+                continue;
+            }
             DType type = _program.Results[o].Type;
             int size = FusedKernelSpec.SizeOf(type);
             targets[o] = ScratchBytes == 0

@@ -45,6 +45,9 @@ internal enum ReduceCode
     Sum,
     Max,
     Min,
+
+    /// <summary>Not at all: the output has every element, although the kernel reduces others.</summary>
+    None,
 }
 
 /// <summary>Which axes of the iteration space a kernel reduces.</summary>
@@ -66,8 +69,11 @@ internal readonly record struct FusedInstruction(ElementwiseCode Code, DType Typ
 /// <summary>An input: a view over the iteration space with a stride, in elements, per axis; 0 repeats the element.</summary>
 internal readonly record struct FusedInput(DType Type, ImmutableArray<long> Strides);
 
-/// <summary>An output: contiguous, of the type of its value. <paramref name="Reduce"/> counts in reducing kernels alone.</summary>
-internal readonly record struct FusedOutput(int Value, ReduceCode Reduce = ReduceCode.Sum);
+/// <summary>
+/// An output, of the type of its value. <paramref name="Reduce"/> counts in reducing kernels alone. An output that is not reduced may have
+/// strides, in elements, per axis, 1 along the innermost; else outputs are contiguous.
+/// </summary>
+internal readonly record struct FusedOutput(int Value, ReduceCode Reduce = ReduceCode.Sum, ImmutableArray<long> Strides = default);
 
 /// <summary>
 /// An elementwise expression over a concrete iteration space, in SSA order, with outputs over the whole space or reduced
@@ -124,6 +130,9 @@ internal sealed class FusedKernelSpec : IEquatable<FusedKernelSpec>
         _ => Size,
     };
 
+    /// <summary>Whether an output has every element of the space.</summary>
+    public bool IsWhole(int output) => Reduction == FusedReduction.None || Outputs[output].Reduce == ReduceCode.None;
+
     public DType OutputType(int output) => Instructions[Outputs[output].Value].Type;
 
     public bool Equals(FusedKernelSpec? other) => other is not null && _key == other._key;
@@ -157,6 +166,9 @@ internal sealed class FusedKernelSpec : IEquatable<FusedKernelSpec>
         text.Append(c, $"space [{string.Join(",", Dims)}] {Reduction} {ReducedAxes}\n");
         foreach (FusedInput input in Inputs)
             text.Append(c, $"input {input.Type.Text()} [{string.Join(",", input.Strides)}]\n");
+        foreach (FusedOutput output in Outputs)
+            if (!output.Strides.IsDefault)
+                text.Append(c, $"to [{string.Join(",", output.Strides)}]\n");
         DescribeProgram(text);
         return text.ToString();
     }
@@ -171,7 +183,7 @@ internal sealed class FusedKernelSpec : IEquatable<FusedKernelSpec>
             text.Append(c, $"%{i} {x.Type.Text()} {x.Code} {x.A} {x.B} {x.C} {x.Bits:x}\n");
         }
         foreach (FusedOutput output in Outputs)
-            text.Append(c, $"output %{output.Value} {output.Reduce}\n");
+            text.Append(c, $"output %{output.Value} {(Reduction == FusedReduction.None ? ReduceCode.None : output.Reduce)}\n");
     }
 
     private void Validate()
@@ -194,8 +206,9 @@ internal sealed class FusedKernelSpec : IEquatable<FusedKernelSpec>
         {
             Require(output.Value >= 0 && output.Value < Instructions.Length, "an output names no instruction");
             Require(
-                Reduction == FusedReduction.None || Instructions[output.Value].Type != DType.Bool,
+                Reduction == FusedReduction.None || output.Reduce == ReduceCode.None || Instructions[output.Value].Type != DType.Bool,
                 "a bool is reduced; cast it to i64");
+            Require(output.Strides.IsDefault || output.Strides.Length == Dims.Length, "an output has not one stride per axis");
         }
     }
 
@@ -312,7 +325,7 @@ internal sealed class FusedKernelBuilder(ImmutableArray<long> dims)
         return _instructions.Count - 1;
     }
 
-    public void Output(int value, ReduceCode reduce = ReduceCode.Sum) => _outputs.Add(new FusedOutput(value, reduce));
+    public void Output(int value, ReduceCode reduce = ReduceCode.Sum, ImmutableArray<long> strides = default) => _outputs.Add(new FusedOutput(value, reduce, strides));
 
     public DType TypeOf(int value) => _instructions[value].Type;
 

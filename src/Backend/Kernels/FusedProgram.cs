@@ -37,7 +37,7 @@ internal sealed record FusedStep(
     int Slot = -1,
     long Bits = 0);
 
-/// <summary>An output of a lowered program: its vectors and how they are combined.</summary>
+/// <summary>An output of a lowered program: its vectors and how they are combined; null where every element is stored.</summary>
 internal sealed record FusedResult(DType Type, ImmutableArray<int> Vectors, FusedLaneOp? Combine);
 
 /// <summary>
@@ -229,7 +229,8 @@ internal sealed class FusedProgram
         {
             DType type = code[output.Value].Type;
             ImmutableArray<int> vectors = values[output.Value];
-            if (Reduction == FusedReduction.Rows)
+            bool isReduced = Reduction != FusedReduction.None && output.Reduce != ReduceCode.None;
+            if (isReduced && Reduction == FusedReduction.Rows)
             {
                 // Lanes behind the end of a row count for nothing.
                 int mask = NewVector(DType.Bool);
@@ -239,7 +240,7 @@ internal sealed class FusedProgram
                 ImmutableArray<int> value = vectors;
                 vectors = Apply(type, half => FusedLaneOp.Select(type, half), half => [mask, value[half], identity[half]]);
             }
-            FusedLaneOp? combine = Reduction == FusedReduction.None ? null : FusedLaneOp.Lanewise(Code(output.Reduce), type);
+            FusedLaneOp? combine = !isReduced ? null : FusedLaneOp.Lanewise(Code(output.Reduce), type);
             results.Add(new FusedResult(type, vectors, combine));
         }
         Results = results.ToImmutable();

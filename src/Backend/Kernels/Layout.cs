@@ -175,3 +175,70 @@ internal sealed class ClearInstruction(Operand target, long bytes) : Instruction
         protected override void Run(long start, long end) => System.Runtime.InteropServices.NativeMemory.Clear(target + start, (nuint)(end - start));
     }
 }
+
+/// <summary>Zeros around what a tensor stores.</summary>
+/// <param name="size">Bytes of an element.</param>
+/// <param name="dims">Sizes without the zeros.</param>
+/// <param name="low">Zeros before, along each axis.</param>
+/// <param name="high">Zeros behind.</param>
+/// <param name="target">The tensor with its zeros, row-major.</param>
+internal sealed class BorderInstruction(int size, int[] dims, int[] low, int[] high, Operand target) : Instruction(-1, [target], 0)
+{
+    public override string Name => $"border of {Sizes(dims)}";
+
+    public override unsafe Step Bind(void** pointers, Engine engine) => new BorderStep((byte*)pointers[0], size, dims, low, high, engine.Pool);
+
+    /// <summary>A unit is a line: the axes from the last one with zeros on.</summary>
+    private sealed unsafe class BorderStep : RangeStep
+    {
+        private readonly byte* target;
+        private readonly (long Size, long Low, long High)[] outer;
+        private readonly long line;
+        private readonly long before;
+        private readonly long behind;
+
+        public BorderStep(byte* target, int size, int[] dims, int[] low, int[] high, WorkerPool pool)
+            : base(pool, Lines(dims, low, high), 16, Lines(dims, low, high) * 10.0)
+        {
+            var last = Last(low, high);
+            var inner = size * Strides.Count(dims.AsSpan(last + 1));
+            this.target = target;
+            outer = [.. Enumerable.Range(0, last).Select(a => ((long)dims[a], (long)low[a], (long)high[a]))];
+            (line, before, behind) = (inner * (dims[last] + low[last] + high[last]), inner * low[last], inner * high[last]);
+        }
+
+        protected override void Run(long start, long end)
+        {
+            for (var index = start; index < end; index++)
+            {
+                var (rest, isInside) = (index, true);
+                for (var a = outer.Length - 1; a >= 0; a--)
+                {
+                    var (size, low, high) = outer[a];
+                    (rest, var at) = Math.DivRem(rest, size + low + high);
+                    isInside &= at >= low && at < low + size;
+                }
+
+                var p = target + (index * line);
+                if (!isInside)
+                {
+                    new Span<byte>(p, checked((int)line)).Clear();
+                    continue;
+                }
+
+                new Span<byte>(p, (int)before).Clear();
+                new Span<byte>(p + line - behind, (int)behind).Clear();
+            }
+        }
+
+        private static int Last(int[] low, int[] high) => Math.Max(Array.FindLastIndex(low, n => n > 0), Array.FindLastIndex(high, n => n > 0));
+
+        private static long Lines(int[] dims, int[] low, int[] high)
+        {
+            var lines = 1L;
+            for (var a = 0; a < Last(low, high); a++)
+                lines *= dims[a] + low[a] + high[a];
+            return lines;
+        }
+    }
+}
