@@ -4,7 +4,7 @@ using Dnn.Graph;
 namespace Dnn.Backend;
 
 /// <summary>Nodes that one kernel computes over one iteration space.</summary>
-internal sealed class FusionGroup(int[] dims, long position)
+internal sealed class FusionGroup(int[] dims, long position) : IComparable<FusionGroup>
 {
     /// <summary>The group's place in the order of execution.</summary>
     public long Position { get; set; } = position;
@@ -28,6 +28,9 @@ internal sealed class FusionGroup(int[] dims, long position)
 
     /// <summary>Values that members use and the group does not compute.</summary>
     public List<int> Open { get; } = new(2);
+
+    /// <summary>Groups in the order of execution.</summary>
+    public int CompareTo(FusionGroup? other) => other is null ? 1 : (Position, Root).CompareTo((other.Position, other.Root));
 }
 
 /// <summary>
@@ -77,7 +80,7 @@ internal sealed class Fusion
     /// <summary>What is executed, in order: groups, and nodes that are in none.</summary>
     public IEnumerable<(int Node, FusionGroup? Group)> Order()
     {
-        groups.Sort((a, b) => a.Position.CompareTo(b.Position));
+        groups.Sort();
         var next = 0;
         for (var id = 0; id < graph.Count; id++)
         {
@@ -243,7 +246,10 @@ internal sealed class Fusion
             var direct = user is not null && Computes(consumer, id, user);
 
             // One use in another manner, at the same place, and the value has to be there before.
-            group = !direct || (position[consumer] == first && group is null) ? null : user;
+            if (!direct || (position[consumer] == first && group is null))
+                group = null;
+            else if (position[consumer] < first || user!.CompareTo(group) < 0)
+                group = user;
             first = position[consumer];
         }
 

@@ -70,7 +70,7 @@ public sealed unsafe class Session
     public PlanOptions Options { get; }
 
     /// <summary>The plan of the current sizes.</summary>
-    /// <exception cref="InvalidOperationException"><see cref="Prepare"/> was not called.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="Prepare(IReadOnlyDictionary{string, long})"/> was not called.</exception>
     public Plan Plan => Current.Plan;
 
     private Execution Current => current ?? throw new InvalidOperationException("call Prepare with the sizes of the named dimensions first");
@@ -88,7 +88,15 @@ public sealed unsafe class Session
             }
         }
 
-        var plan = Plan.Compile(Program, sizes, Options);
+        Prepare(Plan.Compile(Program, sizes, Options));
+    }
+
+    /// <summary>Takes a plan that was compiled before, of the session's program and options.</summary>
+    /// <exception cref="ShapeException">A state would change its size.</exception>
+    public void Prepare(Plan plan)
+    {
+        if (plan.Program != Program)
+            throw new ArgumentException("the plan is of another program", nameof(plan));
         for (var i = 0; i < states.Length; i++)
         {
             var state = plan.States[i];

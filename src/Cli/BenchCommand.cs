@@ -16,6 +16,7 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<int?> batch = Common.Count("--batch", "B", "Rows in a batch; those of the train block, or 32, unless given.");
     private readonly Option<int?> steps = Common.Count("--steps", "N", "Steps that are timed; 100 unless given.");
     private readonly Option<bool> kernels = new("--kernels") { Description = "Also the time of every kernel, longest first." };
+    private readonly Option<bool> phases = new("--phases") { Description = "Instead, how long each phase from text to plan takes, at first and when the program is warm." };
     private readonly Option<int?> threads = Common.Threads();
     private readonly Option<DType?> dtype = Common.Float();
     private readonly Option<string?> provider = Common.Provider();
@@ -25,7 +26,7 @@ internal sealed class BenchCommand : CliCommand
     {
         mode.AcceptOnlyFromAmong("train", "infer");
         Arguments.Add(file);
-        foreach (var option in new Option[] { mode, batch, steps, kernels, threads, dtype, provider })
+        foreach (var option in new Option[] { mode, batch, steps, kernels, phases, threads, dtype, provider })
             Options.Add(option);
         AddCommon();
     }
@@ -36,7 +37,13 @@ internal sealed class BenchCommand : CliCommand
         var model = source.Model;
         var isTraining = invocation.Get(mode) == "train";
         var options = Common.Plan(invocation.Get(dtype), invocation.Get(threads), invocation.Get(provider));
-        var recipe = source.HasTraining ? source.Training().Recipe : new TrainingRecipe { Optimizer = new Adam(0.001) };
+        if (invocation.Get(phases))
+        {
+            ShowPhases(invocation, isTraining, options);
+            return 0;
+        }
+
+        var recipe = Recipe(source);
         var rows = invocation.Get(batch) ?? recipe.Batch;
         var count = invocation.Get(steps) ?? 100;
 
@@ -83,6 +90,58 @@ internal sealed class BenchCommand : CliCommand
         }
 
         return 0;
+    }
+
+    private static TrainingRecipe Recipe(ModelFile source) => source.HasTraining ? source.Training().Recipe : new TrainingRecipe { Optimizer = new Adam(0.001) };
+
+    /// <summary>The whole way several times; the first is cold, the least of the others warm.</summary>
+    private void ShowPhases(Invocation invocation, bool isTraining, PlanOptions options)
+    {
+        const int runs = 6;
+        var times = new List<(string Phase, double First, double Least)>();
+        for (var run = 0; run < runs; run++)
+        {
+            var (at, clock) = (0, Stopwatch.StartNew());
+            var source = ModelFile.Load(invocation.Get(file)!, invocation, onPhase: Lap);
+            var (model, recipe) = (source.Model, Recipe(source));
+            var program = isTraining ? TrainingStep.Build(model, recipe, 100) : TrainingStep.Prediction(model);
+            Lap(isTraining ? "differentiate" : "predict");
+            program = program.Simplify(model.Provenance);
+            Lap("rewrite");
+            var plan = Plan.Compile(program, MadeValues.Sizes(model, invocation.Get(batch) ?? recipe.Batch, 32), options);
+            Lap("plan");
+            var session = new Session(program, options);
+            session.Prepare(plan);
+            Lap("memory");
+
+            void Lap(string phase)
+            {
+                var elapsed = clock.Elapsed.TotalMilliseconds;
+                if (run == 0)
+                    times.Add((phase, elapsed, double.PositiveInfinity));
+                else
+                    times[at] = times[at] with { Least = Math.Min(times[at].Least, elapsed) };
+                at++;
+                clock.Restart();
+            }
+        }
+
+        times.Add(("all", times.Sum(t => t.First), times.Sum(t => t.Least)));
+        if (invocation.Json)
+        {
+            invocation.Output.WriteLine(JsonText.Object(json =>
+            {
+                foreach (var (phase, first, least) in times)
+                {
+                    json.WriteNumber($"{phase}_ms", Math.Round(first, 2));
+                    json.WriteNumber($"{phase}_warm_ms", Math.Round(least, 2));
+                }
+            }));
+            return;
+        }
+
+        foreach (var (phase, first, least) in times)
+            invocation.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{phase,-14}{first,9:0.0} ms at first {least,9:0.0} ms warm"));
     }
 
     private static void Fill(Session session, Model model, long seed, DType type)

@@ -64,11 +64,12 @@ internal sealed class ModelFile
     /// <param name="path">The file.</param>
     /// <param name="invocation">Chooses, overrides, and shows.</param>
     /// <param name="withData">Whether data files are checked too: a model can be looked at and run without them.</param>
+    /// <param name="onPhase">Hears of each phase when it ends.</param>
     /// <exception cref="FileErrorsException">The file has errors, which were shown.</exception>
-    public static ModelFile Load(string path, Invocation invocation, bool withData = false)
+    public static ModelFile Load(string path, Invocation invocation, bool withData = false, Action<string>? onPhase = null)
     {
         var reader = new DataReader(Folder(path));
-        var (result, diagnostics) = Compile(path, Options(invocation) with { DataReader = withData ? reader : null });
+        var (result, diagnostics) = Compile(path, Options(invocation) with { DataReader = withData ? reader : null, OnPhase = onPhase });
         Show(invocation, diagnostics);
         if (result?.Chosen is not { Model: not null } chosen)
             throw new FileErrorsException($"{path}: the file has no model");

@@ -23,6 +23,9 @@ public sealed record CompileOptions
     /// <summary>Whether models are for decoding token by token; see <see cref="ModelBuilder.Decoding"/>. All sizes of their inputs are then 1.</summary>
     public bool Decoding { get; init; }
 
+    /// <summary>Hears of each phase when it ends: parse, bind, elaborate.</summary>
+    public Action<string>? OnPhase { get; init; }
+
     /// <summary>Reads the columns of data files; without it, those of made sources only are checked.</summary>
     public IDataReader? DataReader { get; init; }
 }
@@ -107,7 +110,13 @@ public sealed class CompileException(ImmutableArray<Diagnostic> diagnostics)
 public static class Compiler
 {
     /// <summary>Compiles a text. What is wrong is among the diagnostics; nothing is thrown.</summary>
-    public static CompileResult Compile(SourceText source, CompileOptions? options = null) => Compile(Parser.Parse(source), options ?? CompileOptions.Default);
+    public static CompileResult Compile(SourceText source, CompileOptions? options = null)
+    {
+        options ??= CompileOptions.Default;
+        var tree = Parser.Parse(source);
+        options.OnPhase?.Invoke("parse");
+        return Compile(tree, options);
+    }
 
     /// <summary>Compiles a file.</summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
@@ -128,11 +137,13 @@ public static class Compiler
     {
         var (modules, unread) = ModuleLoader.Load(tree, options.Sources);
         var (binding, found) = Binder.Bind(modules);
+        options.OnPhase?.Invoke("bind");
         var diagnostics = new List<Diagnostic>([.. modules.SelectMany(m => m.Tree.Diagnostics), .. unread, .. found]);
         var models = ImmutableArray<CompiledModel>.Empty;
         var data = ImmutableArray<DataDescription>.Empty;
         if (!diagnostics.Any(d => d.IsError))
             (models, data) = Elaborate(binding, options, Once(diagnostics));
+        options.OnPhase?.Invoke("elaborate");
         var order = modules.Select((m, i) => (m.Tree.Source, Index: i)).ToDictionary(m => m.Source, m => m.Index);
         return new CompileResult(tree, binding, options, models, data,
             [.. diagnostics.OrderBy(d => d.Span.IsNone ? -1 : order.GetValueOrDefault(d.Span.Source, -1)).ThenBy(d => d.Span.Start)]);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Dnn.Graph;
 
 namespace Dnn.Backend;
 

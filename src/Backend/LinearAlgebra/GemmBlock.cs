@@ -12,6 +12,7 @@ internal static unsafe class GemmBlock<T, V, S>
     where V : struct
     where S : struct, ISimd<T, V>
 {
+    private const int MaxBlockK = 512;
     private const int MaxStreamedRows = 3;
 
     // Up to here the rows of A that share a packed panel of B are too few to pay for packing it.
@@ -34,12 +35,6 @@ internal static unsafe class GemmBlock<T, V, S>
         get => 2 * S.Width;
     }
 
-    /// <summary>Longest sum at a time: a panel of B stays in the first-level cache, or, of wide vectors, streams from the second.</summary>
-    public static int MaxBlockK
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => S.Width * sizeof(T) < 64 ? 256 : 512;
-    }
 
     private static int BlockN
     {
@@ -50,7 +45,7 @@ internal static unsafe class GemmBlock<T, V, S>
     private static int BlockM
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => (S.Width * sizeof(T) < 64 ? 144 : 168) / S.MaxRows * S.MaxRows;
+        get => 12 * S.MaxRows;
     }
 
     /// <summary>Computes C (+)= A·B for m×n elements of C.</summary>

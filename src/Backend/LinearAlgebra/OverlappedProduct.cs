@@ -24,7 +24,7 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
     private const int LargestBlock = 112;
 
     /// <summary>The longest sum at a time.</summary>
-    private const int DepthAtATime = 256;
+    private const int DepthAtATime = 384;
 
     /// <summary>A packed B of up to so many bytes is packed once for all; else in pieces, where they are used.</summary>
     private const long LargestPacked = 4 << 20;
@@ -41,7 +41,7 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
     public long RowBlocks => Ceiling(Rows.Size, RowBlock);
 
     /// <summary>The part of the inner axis that is summed at a time, and, where that is all of it, of the outer axis.</summary>
-    public int InnerBlock { get; } = (int)Even(Inner.Size, DepthAtATime * 2);
+    public int InnerBlock { get; } = (int)Even(Inner.Size, 2 * DepthAtATime);
 
     public int OuterBlock { get; } = Inner.Size is 0 or > DepthAtATime ? 1 : (int)Even(Outer.Size, DepthAtATime / Inner.Size);
 

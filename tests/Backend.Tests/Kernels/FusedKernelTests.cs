@@ -218,7 +218,7 @@ public unsafe class FusedKernelTests
     {
         byte[][] actual = data.Outputs();
         for (int o = 0; o < expected.Length; o++)
-            for (long i = 0; i < data.Spec.OutputSize; i++)
+            for (long i = 0; i < data.Count(o); i++)
             {
                 DType type = data.Spec.OutputType(o);
                 Value a = Value.Read(actual[o], type, i), e = Value.Read(expected[o], type, i);
@@ -265,7 +265,7 @@ public unsafe class FusedKernelTests
             int value = random.Next(Math.Max(0, builder.Count - 5), builder.Count);
             if (reduction != FusedReduction.None && builder.TypeOf(value) == DType.Bool)
                 value = builder.Cast(DType.I64, value);
-            builder.Output(value, (ReduceCode)random.Next(3));
+            builder.Output(value, (ReduceCode)random.Next(4));
         }
         return builder.Build(reduction, reduction == FusedReduction.None ? 0 : random.Next(0, rank + 1));
     }
@@ -389,7 +389,7 @@ public unsafe class FusedKernelTests
                 Pointers[i] = memory + _origins[i] * size;
             }
             for (int o = 0; o < spec.Outputs.Length; o++)
-                Pointers[inputs + o] = Allocate((int)spec.OutputSize * FusedKernelSpec.SizeOf(spec.OutputType(o)) + Guard);
+                Pointers[inputs + o] = Allocate((int)Count(o) * FusedKernelSpec.SizeOf(spec.OutputType(o)) + Guard);
             Scratch = Allocate((int)Math.Max(FusedKernel.Compile(spec, FusedMode.Interpreted).ScratchBytes, 1));
         }
 
@@ -402,6 +402,9 @@ public unsafe class FusedKernelTests
         public FusedKernel Kernel => KernelOf(FusedMode.Compiled);
 
         public FusedKernel KernelOf(FusedMode mode) => FusedKernel.Compile(Spec, mode);
+
+        /// <summary>Elements of an output.</summary>
+        public long Count(int output) => Spec.IsWhole(output) ? Spec.Size : Spec.OutputSize;
 
         public void Dispose()
         {
@@ -453,7 +456,7 @@ public unsafe class FusedKernelTests
                 for (int o = 0; o < Spec.Outputs.Length; o++)
                 {
                     Value expected = values[Spec.Outputs[o].Value];
-                    if (Spec.Reduction == FusedReduction.None)
+                    if (Spec.IsWhole(o))
                     {
                         Value actual = Value.Read(outputs[o], Spec.OutputType(o), i);
                         Assert.True(actual.SameAs(expected), $"output {o}[{i}] is {actual}, not {expected}\n{Spec}");
@@ -465,7 +468,7 @@ public unsafe class FusedKernelTests
             }
             if (Spec.Reduction != FusedReduction.None)
                 for (int o = 0; o < Spec.Outputs.Length; o++)
-                    for (long i = 0; i < Spec.OutputSize; i++)
+                    for (long i = 0; i < Spec.OutputSize && !Spec.IsWhole(o); i++)
                         CheckReduction(Value.Read(outputs[o], Spec.OutputType(o), i), reduced[o, i] ?? [], Spec.Outputs[o].Reduce);
         }
 
@@ -635,7 +638,7 @@ public unsafe class FusedKernelTests
         }
 
         private Span<byte> OutputBytes(int o) => new(
-            Pointers[Spec.Inputs.Length + o], (int)Spec.OutputSize * FusedKernelSpec.SizeOf(Spec.OutputType(o)) + Guard);
+            Pointers[Spec.Inputs.Length + o], (int)Count(o) * FusedKernelSpec.SizeOf(Spec.OutputType(o)) + Guard);
 
         private byte* Allocate(int bytes)
         {
