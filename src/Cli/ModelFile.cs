@@ -65,11 +65,12 @@ internal sealed class ModelFile
     /// <param name="invocation">Chooses, overrides, and shows.</param>
     /// <param name="withData">Whether data files are checked too: a model can be looked at and run without them.</param>
     /// <param name="onPhase">Hears of each phase when it ends.</param>
+    /// <param name="decoding">Whether the model is for decoding token by token.</param>
     /// <exception cref="FileErrorsException">The file has errors, which were shown.</exception>
-    public static ModelFile Load(string path, Invocation invocation, bool withData = false, Action<string>? onPhase = null)
+    public static ModelFile Load(string path, Invocation invocation, bool withData = false, Action<string>? onPhase = null, bool decoding = false)
     {
         var reader = new DataReader(Folder(path));
-        var (result, diagnostics) = Compile(path, Options(invocation) with { DataReader = withData ? reader : null, OnPhase = onPhase });
+        var (result, diagnostics) = Compile(path, Options(invocation) with { DataReader = withData ? reader : null, OnPhase = onPhase, Decoding = decoding });
         Show(invocation, diagnostics);
         if (result?.Chosen is not { Model: not null } chosen)
             throw new FileErrorsException($"{path}: the file has no model");
