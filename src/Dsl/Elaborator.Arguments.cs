@@ -81,7 +81,8 @@ internal sealed partial class Elaborator
             }
             else if (converted[i] is ImmutableArray<Expr> several)
             {
-                operands.AddRange(several.Select(e => (sites[i] ?? at, e)));
+                ExprSyntax[] own = parameter.IsVariadic ? [.. piped.Select(p => p.Syntax), .. arguments.Skip(i).Select(a => a.Value)] : [];
+                operands.AddRange(several.Select((e, n) => (own.Length == several.Length ? own[n] : sites[i] ?? at, e)));
                 isStatic = false;
             }
         }

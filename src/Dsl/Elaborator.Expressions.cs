@@ -561,6 +561,8 @@ internal sealed partial class Elaborator
             return new TensorValue(parameter.Variable);
         if (instances.TryGetValue(path, out var inner))
             return inner;
+        if (builder.PartOf(instance.Layer, field.Name.Text) is { } part)
+            return instances[path] = new InstanceValue(part, path, instance.Span, null, Catalog.Find(part.Kind));
         var prefix = instance.Path + ".";
         var known = builder.ParametersUnder(instance.Path).Select(p => p.Path).Concat(instances.Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal)))
             .Where(p => p.Length > prefix.Length).Select(p => p[prefix.Length..].Split('.', '[')[0]).Distinct().Order(StringComparer.Ordinal).ToArray();

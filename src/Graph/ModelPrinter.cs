@@ -15,6 +15,9 @@ public static class ModelPrinter
     private enum Level
     {
         Lambda,
+        Or,
+        And,
+        Not,
         Compare,
         Add,
         Mul,
@@ -298,6 +301,12 @@ public static class ModelPrinter
                     return new($"minimum({At(args[0])}, {At(args[1])})", Level.Atom);
                 case Compare compare when plain:
                     return new($"{At(args[0], Level.Add)} {Symbol(compare.Kind)} {At(args[1], Level.Add)}", Level.Compare);
+                case Or:
+                    return new($"{At(args[0], Level.Or)} or {At(args[1], Level.And)}", Level.Or);
+                case And:
+                    return new($"{At(args[0], Level.And)} and {At(args[1], Level.Not)}", Level.And);
+                case Not:
+                    return new($"not {At(args[0], Level.Not)}", Level.Not);
                 case Select when plain:
                     return new($"where({At(args[0])}, {At(args[1])}, {At(args[2])})", Level.Atom);
                 case DotGeneral when args[0].Rank > 0 && args[1].Rank is 1 or 2 && Same(node, () => args[0].MatMul(args[1])):

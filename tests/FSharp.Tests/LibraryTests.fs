@@ -108,6 +108,20 @@ let ``a model trains from F#`` () =
     Assert.True(log[log.Count - 1].Loss < 0.5 * log[0].Loss)
 
 [<Fact>]
+let ``attention and graph layers take what they look at before the tensor`` () =
+    let model =
+        Model.build "M" (fun m ->
+            let x = m.Input("x", dim "B", dim "T", size 4)
+            let edges = m.Input("edges", DType.I64, dim "E", size 2)
+            let mask = Expr.variable "mask" [ dim "T"; dim "T" ]
+            let h = x |> Layer.causalTransformerBlock 2 |> Layer.maskedAttention 2 (mask.GreaterThan 0.0) |> Layer.attentionTo 2 x
+            let rows = h.Reshape(Shape(dim "N", size 4))
+            m.Output("y", rows |> Layer.graphConv 3 edges |> Layer.graphAttention 2 2 edges |> Layer.messagePassing (Layer.Of.dense 5) edges))
+
+    Assert.Equal("[N, 5]", model.Outputs[0].Value.Shape.ToString())
+    Assert.Contains("transformer_block_0.attn.wq.weight", [ for p in model.Parameters -> p.Path ])
+
+[<Fact>]
 let ``functions of the library take their tensor last`` () =
     let x = Expr.variable "x" [ size 2; size 4 ]
     Assert.Same(x.Elu(), Expr.elu x)

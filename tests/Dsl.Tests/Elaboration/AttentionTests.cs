@@ -44,6 +44,26 @@ public class AttentionTests
         Assert.Contains(message, Assert.Single(Compiler.Compile(new SourceText(text)).Diagnostics).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Parts_are_fields()
+    {
+        var model = Of("let b = transformer_block(2)\n  let y = b(x)\n  output g = grad(sum(y), b.attn.wq.weight)\n  output z = b.attn.wo(x)\n  loss l2(params(b.up))");
+        Assert.Equal(["[6, 6]", "[B, T, 6]"], model.Outputs.Select(o => o.Value.Shape.ToString()));
+        Assert.Equal(16, model.Parameters.Length);
+    }
+
+    /// <summary>A gradient through masks, rotations, segments and uneven cells prints as source that compiles to the same graph.</summary>
+    [Fact]
+    public void A_printed_gradient_compiles_again()
+    {
+        var model = Of("let h = x |> transformer_block(2, causal = true, kv_heads = 1, bias = false)\n  let g = (h[0], e) |> graph_attention(2)\n  let u = h[:, :, None] |> adaptive_avg_pool2d((4, 1))\n  let a = h |> attention(1, rope = true)\n"
+            + "  loss mean(g) + mean(u) + mean(where(not (h > 0 and h < 1 or a > 0), h, 0)) + mean(attention(2, causal = true)(h, mask = m > 0))");
+        var printed = ModelPrinter.Differentiate(model, model.TotalLoss, [.. model.Parameters.Select(p => new Named(p.Path, p.Variable))]).ToSource();
+        Assert.Contains(" and ", printed, StringComparison.Ordinal);
+        var again = Compile.Model(printed).ToSource();
+        Assert.Equal(again, Compile.Model(again).ToSource());
+    }
+
     /// <summary>The graph for decoding has the parameters of the one for training.</summary>
     [Fact]
     public void Decoding_is_another_graph_of_the_same_file()

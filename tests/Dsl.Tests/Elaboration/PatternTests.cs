@@ -44,5 +44,8 @@ public class PatternTests
         var diagnostic = Assert.Single(Compiler.Compile(source).Diagnostics);
         Assert.Equal("(h e)", diagnostic.Span.Text);
         Assert.Contains("this is [B, 8]", diagnostic.Secondary[0].Text, StringComparison.Ordinal);
+        source = new SourceText("model M {\n  input x: [B, 8]\n  let z = x[0]\n  output y = einsum(\"bd,dk->bk\", x, z)\n}\n");
+        diagnostic = Assert.Single(Compiler.Compile(source).Diagnostics);
+        Assert.Equal(("dk", "x z"), (diagnostic.Span.Text, string.Join(' ', diagnostic.Secondary.Select(l => l.Span.Text))));
     }
 }
