@@ -626,7 +626,7 @@ internal sealed class GraphDecoder
         var axis = Next(x.Rank);
         if (!All(x, v => Math.Abs(v) < 3))
             x = x.Tanh();
-        return Next(22) switch
+        return Next(23) switch
         {
             0 => x.Exp().Sum(axis).Log(),
             1 => (x.Exp() / x.Exp().Sum(axis, keep: true)).Log(),
@@ -648,6 +648,7 @@ internal sealed class GraphDecoder
             17 => Expr.Where(x.GreaterThan(10).Not(), x, -x),
             18 => -(1 - x) * -x,
             21 => Sliced(x, axis),
+            22 => Expr.Where(x.GreaterThan(10).Not().Not(), -x, x),
             19 => Expr.Make(new Reverse([axis]), Expr.Make(new Reverse(Enumerable.Range(0, x.Rank).ToValueList()), x)),
             20 when x.Rank >= 2 => Expr.Make(new DotGeneral([], [], [x.Rank - 1], [x.Rank - 2]), x.SwapAxes(-1, -2), x),
             _ => 2 * x / 4 * 3,
