@@ -13,7 +13,7 @@ internal sealed class CheckCommand : CliCommand
     private readonly Option<bool> sarif = new("--sarif") { Description = "Writes one SARIF 2.1.0 log, for code scanners and editors." };
 
     public CheckCommand()
-        : base("check", "Checks files without running them: syntax, names, shapes, data.", "dnn check examples/digits.dnn", "dnn check --sarif models/*.dnn")
+        : base("check", "Checks files without running them: syntax, names, shapes, data, lint.", "dnn check examples/digits.dnn", "dnn check --sarif models/*.dnn")
     {
         Arguments.Add(files);
         Options.Add(sarif);
@@ -23,39 +23,49 @@ internal sealed class CheckCommand : CliCommand
     public override int Execute(Invocation invocation)
     {
         var options = ModelFile.Options(invocation);
-        var formatter = new DiagnosticFormatter(invocation.Terminal.ErrorColors);
-        var failed = 0;
-        var paths = invocation.Get(files)!;
         if (invocation.Get(sarif) && invocation.Json)
             throw new UsageException("--json and --sarif are two forms of the same: give one of them");
+        var failed = false;
         var logged = new List<(string, ImmutableArray<Diagnostic>)>();
-        foreach (var path in paths)
+        foreach (var path in invocation.Get(files)!)
         {
-            var (_, diagnostics) = ModelFile.Compile(path, options with { DataReader = new DataReader(ModelFile.Folder(path)) });
-            var (errors, others) = (diagnostics.Count(d => d.IsError), diagnostics.Count(d => !d.IsError));
-            failed += errors > 0 ? 1 : 0;
-            if (invocation.Json)
-            {
-                invocation.Output.WriteLine(Line(path, diagnostics));
-                continue;
-            }
-
+            var found = Found(path, options);
             if (invocation.Get(sarif))
-            {
-                logged.Add((path, diagnostics));
-                continue;
-            }
-
-            var shown = diagnostics.Where(d => d.IsError || !invocation.Quiet).ToArray();
-            if (shown.Length > 0)
-                invocation.Terminal.Error.WriteLine(formatter.Format(shown));
-            if (!invocation.Quiet)
-                invocation.Output.WriteLine($"{path}: {(errors == 0 ? "fine" : Count(errors, "error"))}{(others == 0 ? "" : $", {Count(others, "warning")}")}");
+                logged.Add((path, found));
+            else
+                Report(invocation, path, found);
+            failed |= found.Any(d => d.IsError);
         }
 
         if (invocation.Get(sarif))
             invocation.Output.WriteLine(SarifText.Log(logged));
-        return failed > 0 ? 1 : 0;
+        return failed ? 1 : 0;
+    }
+
+    /// <summary>All that is to be said about a file, data and lint included.</summary>
+    internal static ImmutableArray<Diagnostic> Found(string path, CompileOptions options)
+    {
+        var (result, diagnostics) = ModelFile.Compile(path, options with { DataReader = new DataReader(ModelFile.Folder(path)) });
+        return result is null ? diagnostics : Linter.Check(result);
+    }
+
+    /// <summary>Shows what is wrong with a file, and how much.</summary>
+    internal static (int Errors, int Warnings) Report(Invocation invocation, string path, ImmutableArray<Diagnostic> diagnostics)
+    {
+        int Of(Severity severity) => diagnostics.Count(d => d.Severity == severity);
+        var (errors, warnings, notes) = (Of(Severity.Error), Of(Severity.Warning), Of(Severity.Note));
+        if (invocation.Json)
+        {
+            invocation.Output.WriteLine(Line(path, diagnostics));
+            return (errors, warnings);
+        }
+
+        var shown = diagnostics.Where(d => d.IsError || !invocation.Quiet).ToArray();
+        if (shown.Length > 0)
+            invocation.Terminal.Error.WriteLine(new DiagnosticFormatter(invocation.Terminal.ErrorColors).Format(shown));
+        if (!invocation.Quiet)
+            invocation.Output.WriteLine($"{path}: {(errors == 0 ? "fine" : Count(errors, "error"))}{(warnings == 0 ? "" : $", {Count(warnings, "warning")}")}{(notes == 0 ? "" : $", {Count(notes, "note")}")}");
+        return (errors, warnings);
     }
 
     private static string Count(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";

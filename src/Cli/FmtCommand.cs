@@ -49,7 +49,7 @@ internal sealed class FmtCommand : CliCommand
     }
 
     /// <summary>Reads a file; bytes that are no text could not be written again as they were.</summary>
-    private static (SourceText? Source, Diagnostic? Problem) Read(string path)
+    internal static (SourceText? Source, Diagnostic? Problem) Read(string path)
     {
         var (source, problem) = ModelFile.Read(path);
         return source is null || !source.Text.Contains('\uFFFD') || Utf8.IsValid(File.ReadAllBytes(path))
@@ -58,7 +58,7 @@ internal sealed class FmtCommand : CliCommand
     }
 
     /// <summary>Replaces a file when the new one is whole. A link stays one, and the permissions stay.</summary>
-    private static void Replace(string path, string text)
+    internal static void Replace(string path, string text)
     {
         var target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
         var temporary = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Path.GetRandomFileName()}.tmp");

@@ -426,8 +426,20 @@ public static class DiagnosticCodes
         "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  output y = x |> dense(1)\n}\ntrain M() on d {\n  optimizer adam()\n}",
         "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  loss bce_with_logits(x |> dense(1), y)\n}\ntrain M() on d {\n  optimizer adam()\n}");
 
-    /// <summary>The whole table, in order of the code.</summary>
-    public static ImmutableArray<DiagnosticDescriptor> All { get; } = [.. _rows.OrderBy(r => r.Code, StringComparer.Ordinal)];
+    // ---- 0560–0569: comments that speak to the linter ----------------------------------------------------------------------
+
+    public static readonly DiagnosticDescriptor UnknownAllowance = Warning("DNN0560", "comment that allows nothing that exists",
+        "A comment `// dnn: allow CODE reason` silences a warning or note on the line below. The code must be that of one; errors cannot be allowed.",
+        "// dnn: allow DNN9999 because\nlet a = 1",
+        "// dnn: allow DNN1001 a factorization\nlet a = 1");
+
+    public static readonly DiagnosticDescriptor AllowanceWithoutReason = Warning("DNN0561", "comment that allows without a reason",
+        "Who reads the file later should know why a warning does not hold here: `// dnn: allow CODE reason`.",
+        "// dnn: allow DNN1001\nlet a = 1",
+        "// dnn: allow DNN1001 a factorization\nlet a = 1");
+
+    /// <summary>The whole table, in order of the code; the rules of the linter have their rows in their own files.</summary>
+    public static ImmutableArray<DiagnosticDescriptor> All { get; } = [.. _rows.Concat(LintRules.All.Select(r => r.Descriptor)).OrderBy(r => r.Code, StringComparer.Ordinal)];
 
     /// <summary>The row of a code, or null.</summary>
     public static DiagnosticDescriptor? Find(string code) =>

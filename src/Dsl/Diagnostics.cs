@@ -14,14 +14,18 @@ public enum Severity
 public readonly record struct Label(TextSpan Span, string Text);
 
 /// <summary>A replacement that would repair the file, and what it does in words.</summary>
-public sealed record Fix(string Title, TextSpan Span, string Replacement);
+/// <param name="Title">What it does.</param>
+/// <param name="Span">What is replaced.</param>
+/// <param name="Replacement">What takes its place.</param>
+/// <param name="IsSafe">Whether it means what was meant for sure, so that <c>dnn fix</c> applies it unasked; a guess is for people to judge.</param>
+public sealed record Fix(string Title, TextSpan Span, string Replacement, bool IsSafe = true);
 
 /// <summary>What is wrong, where, why, and what would repair it: plain data, independent of how it is shown.</summary>
 public sealed record Diagnostic(DiagnosticDescriptor Descriptor, TextSpan Span, string Message)
 {
     public string Code => Descriptor.Code;
 
-    public Severity Severity => Descriptor.Severity;
+    public Severity Severity { get; init; } = Descriptor.Severity;
 
     /// <summary>Other places that matter, each with text of its own.</summary>
     public ImmutableArray<Label> Secondary { get; init; } = [];
@@ -47,7 +51,7 @@ public sealed record Diagnostic(DiagnosticDescriptor Descriptor, TextSpan Span, 
     /// <summary>Adds 'did you mean' and its fix if a candidate is close to the name at <paramref name="span"/>; else changes nothing.</summary>
     public Diagnostic WithSuggestion(string name, TextSpan span, IEnumerable<string> candidates) =>
         Suggestion.Closest(name, candidates) is { } best
-            ? WithNote($"did you mean '{best}'?") with { Fix = new($"replace by '{best}'", span, best) }
+            ? WithNote($"did you mean '{best}'?") with { Fix = new($"replace by '{best}'", span, best, IsSafe: false) }
             : this;
 
     public override string ToString() => $"{Span}: {Severity.ToString().ToLowerInvariant()} {Code}: {Message}";

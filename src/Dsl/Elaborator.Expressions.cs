@@ -62,7 +62,7 @@ internal sealed partial class Elaborator
             return word == "training" ? new BoolValue(true, false) : new WordValue(word);
         if (binding.Uses.TryGetValue(name, out var symbol))
             return Known(Value(symbol, name, c));
-        return binding.Entries.TryGetValue(name, out var entry) ? EntryValue(entry, c) : throw new DiagnosticException(null);
+        return binding.Entries.TryGetValue(name, out var entry) ? EntryValue(entry, name, c) : throw new DiagnosticException(null);
     }
 
     private static Value Known(Value value) => value is ErrorValue ? throw new DiagnosticException(null) : value;
@@ -93,8 +93,8 @@ internal sealed partial class Elaborator
         }
     }
 
-    private Value EntryValue(CatalogEntry entry, Context c) => entry.Kind != CatalogKind.Constant
-        ? new FunctionValue(entry)
+    private Value EntryValue(CatalogEntry entry, ExprSyntax site, Context c) => entry.Kind != CatalogKind.Constant
+        ? new FunctionValue(entry, site)
         : entry.Make(new Args(entry, [], () => RandomKey(c))) switch
         {
             double number => new FloatValue(number),
@@ -548,7 +548,7 @@ internal sealed partial class Elaborator
     private Value Field(FieldSyntax field, Context c)
     {
         if (binding.Entries.TryGetValue(field, out var entry))
-            return EntryValue(entry, c);
+            return EntryValue(entry, field, c);
         if (binding.Qualified.TryGetValue(field, out var symbol))
             return Known(Value(symbol, field, c));
         if (binding.Primitives.TryGetValue(field, out var primitive))

@@ -113,6 +113,8 @@ internal sealed partial class Elaborator
 
     // ---- Application -------------------------------------------------------------------------------------------------
 
+    private static bool IsWithin(TextSpan part, TextSpan whole) => part.Source == whole.Source && part.Start >= whole.Start && part.End <= whole.End;
+
     /// <summary>The application that is being elaborated, for errors that belong to the caller.</summary>
     private ExprSyntax? site;
 
@@ -123,7 +125,7 @@ internal sealed partial class Elaborator
         switch (layer)
         {
             case FunctionValue function:
-                return Call(function.Entry, [], given, at, c);
+                return Call(function.Entry, [], given, IsWithin(function.Site.Span, at.Span) ? function.Site : at, c);
             case InstanceValue instance:
                 return Apply(instance, given, at, c);
             case LambdaValue lambda:
@@ -172,7 +174,9 @@ internal sealed partial class Elaborator
         depth++;
         var outer = site;
         site = at;
-        builder.Location = LocationOf(at);
+
+        // Among layers that are applied together, each has the place where it was made.
+        builder.Location = IsWithin(instance.Span, at.Span) ? LocationOf(instance.Span) : LocationOf(at);
         try
         {
             var results = builder.Apply(instance.Layer, [.. inputs.Select(i => i.Value)], [.. named.Select(n => n.Input)]);

@@ -458,10 +458,14 @@ internal sealed partial class Elaborator
     {
         if (locations.TryGetValue(node, out var location))
             return location;
-        var span = node.Span;
+        return locations[node] = LocationOf(node.Span);
+    }
+
+    private SourceLocation LocationOf(TextSpan span)
+    {
         sources.TryAdd(span.Source.Path, span.Source);
         var (line, column) = span.Source.Locate(span.Start);
-        return locations[node] = new SourceLocation(span.Source.Path, span.Start, span.Length, line, column);
+        return new SourceLocation(span.Source.Path, span.Start, span.Length, line, column);
     }
 
     private TextSpan? SpanOf(SourceLocation? location) =>

@@ -149,9 +149,12 @@ internal abstract class LayerValue : Value
 }
 
 /// <summary>A catalog function by its bare name.</summary>
-internal sealed class FunctionValue(CatalogEntry entry) : LayerValue
+internal sealed class FunctionValue(CatalogEntry entry, ExprSyntax site) : LayerValue
 {
     public CatalogEntry Entry { get; } = entry;
+
+    /// <summary>Where the name stands.</summary>
+    public ExprSyntax Site { get; } = site;
 
     public override string Describe() => $"the function `{Entry.Name}`";
 }

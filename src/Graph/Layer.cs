@@ -294,6 +294,19 @@ public sealed class ModelBuilder
     /// <summary>How often buffers were given a next value.</summary>
     internal int Updates { get; private set; }
 
+    /// <summary>Marks what a function of several tensors has computed with its name.</summary>
+    internal static Expr Mark(string kind, ImmutableArray<Expr> inputs, Expr result)
+    {
+        if (current is not { } builder)
+            return result;
+        var parent = builder.frames.Peek();
+        builder.Note(inputs);
+        var scope = new Scope(parent.Instance.Path, kind, parent.Scope, inputs, builder.Location);
+        builder.scopes.Add(scope);
+        builder.Close(scope, [result], builder.Location);
+        return result;
+    }
+
     /// <summary>The finished model.</summary>
     /// <exception cref="GraphException">Two things have one name.</exception>
     public Model Complete()

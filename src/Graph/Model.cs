@@ -150,7 +150,11 @@ public sealed class Provenance : IDerivationListener
     private readonly Dictionary<Expr, Origin> origins = [];
 
     /// <summary>A place and a layer; either may be missing. More than one leads to a node that several places built.</summary>
-    public sealed record Origin(SourceLocation? Location, Scope? Scope, Origin? Other = null);
+    public sealed record Origin(SourceLocation? Location, Scope? Scope, Origin? Other = null)
+    {
+        /// <summary>Whether the node was derived from what was built there: a derivative, or a rewritten form.</summary>
+        public bool IsDerived { get; init; }
+    }
 
     public Origin? Find(Expr node) => origins.GetValueOrDefault(node);
 
@@ -171,7 +175,7 @@ public sealed class Provenance : IDerivationListener
     public void Derived(Expr result, Expr origin)
     {
         if (!origins.ContainsKey(result) && origins.TryGetValue(origin, out var known))
-            Spread(result, known);
+            Spread(result, known.IsDerived ? known : known with { IsDerived = true });
     }
 
     private void Spread(Expr root, Origin origin)

@@ -233,7 +233,11 @@ public static class TrainingStep
     private static ImmutableArray<Expr> Resolve(Model model, IReadOnlyList<Expr> roots, bool training) =>
         Rewriter.Stabilize.Rewrite(Phases.Resolve(roots, training, model.Provenance), model.Provenance);
 
-    private static Program Stateless(Model model, ImmutableArray<Named> inputs, ImmutableArray<Named> outputs) => new(
+    /// <summary>Any values over the states of a model, which stay as they are.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="inputs">What is fed.</param>
+    /// <param name="outputs">What is computed.</param>
+    public static Program Stateless(Model model, ImmutableArray<Named> inputs, ImmutableArray<Named> outputs) => new(
         inputs,
         [
             .. model.Parameters.Select(p => new ProgramState(p.Path, p.Variable)),

@@ -151,13 +151,13 @@ public static partial class Layers
     }
 
     /// <summary>softmax over the last axis of what takes part; zeros, with zero gradients, where nothing does.</summary>
-    internal static Expr MaskedSoftmax(Expr scores, Expr open)
+    internal static Expr MaskedSoftmax(Expr scores, Expr open) => ModelBuilder.Function("softmax", scores, scores =>
     {
         var shown = Expr.Where(open, scores, double.NegativeInfinity);
         var e = (shown - shown.FiniteMax(-1)).Exp();
         var total = e.Sum(-1, keep: true);
         return e / Expr.Where(total.EqualTo(0), 1, total);
-    }
+    });
 
     /// <summary>The mask in a shape that broadcasts to [B, heads, T, S].</summary>
     private static Expr Mask(Expr mask, Dim batch, Dim queries, Dim keys)

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Dnn.Graph;
 
 /// <summary>How the losses of the elements become one number.</summary>
@@ -42,7 +44,7 @@ public static class Losses
             perRow = -((smoothing == 0 ? labels : ((1 - smoothing) * labels) + (smoothing / classes.Value)) * logP).Sum(-1);
         }
 
-        return Reduce(perRow, Counts(labels, ignore, logits.DType), weight, reduction);
+        return Reduce("cross_entropy", [logits, labels], perRow, Counts(labels, ignore, logits.DType), weight, reduction);
     }
 
     /// <summary>−y log σ(x) − (1 − y) log(1 − σ(x)) = log(1 + eˣ) − xy, from the logit x.</summary>
@@ -50,21 +52,21 @@ public static class Losses
     {
         RequireSame("bce_with_logits", "labels", logits.Shape, labels.Shape, "");
         var y = labels.Cast(logits.DType);
-        return Reduce(Activations.Log1pExp(logits) - (logits * y), null, weight, reduction);
+        return Reduce("bce_with_logits", [logits, labels], Activations.Log1pExp(logits) - (logits * y), null, weight, reduction);
     }
 
     /// <summary>(prediction − target)²</summary>
     public static Expr Mse(Expr prediction, Expr target, Expr? weight = null, LossReduction reduction = LossReduction.Mean)
     {
         RequireSame("mse", "target", prediction.Shape, target.Shape, "");
-        return Reduce((prediction - target).Square(), null, weight, reduction);
+        return Reduce("mse", [prediction, target], (prediction - target).Square(), null, weight, reduction);
     }
 
     /// <summary>|prediction − target|</summary>
     public static Expr Mae(Expr prediction, Expr target, Expr? weight = null, LossReduction reduction = LossReduction.Mean)
     {
         RequireSame("mae", "target", prediction.Shape, target.Shape, "");
-        return Reduce((prediction - target).Abs(), null, weight, reduction);
+        return Reduce("mae", [prediction, target], (prediction - target).Abs(), null, weight, reduction);
     }
 
     /// <summary>
@@ -74,9 +76,9 @@ public static class Losses
     {
         RequireSame("bce", "labels", prediction.Shape, labels.Shape, "");
         if (prediction.Op is Logistic)
-            return BceWithLogits(prediction.Args[0], labels, weight, reduction);
+            return ModelBuilder.Mark("bce", [prediction, labels], BceWithLogits(prediction.Args[0], labels, weight, reduction));
         var y = labels.Cast(prediction.DType);
-        return Reduce(-(y * FiniteLog(prediction)) - ((1 - y) * FiniteLog(1 - prediction)), null, weight, reduction);
+        return Reduce("bce", [prediction, labels], -(y * FiniteLog(prediction)) - ((1 - y) * FiniteLog(1 - prediction)), null, weight, reduction);
     }
 
     /// <summary>½r² for |r| ≤ δ, δ(|r| − ½δ) beyond, r = prediction − target (Huber 1964).</summary>
@@ -87,7 +89,7 @@ public static class Losses
         if (!(delta > 0))
             throw new GraphException($"huber: delta is where the parabola becomes a line, and must be positive, not {Printer.Number(delta)}");
         var r = prediction - target;
-        return Reduce(Expr.Where(r.Abs().LessOrEqual(delta), 0.5 * r.Square(), delta * (r.Abs() - (0.5 * delta))), null, weight, reduction);
+        return Reduce("huber", [prediction, target], Expr.Where(r.Abs().LessOrEqual(delta), 0.5 * r.Square(), delta * (r.Abs() - (0.5 * delta))), null, weight, reduction);
     }
 
     /// <summary>p (log p − log q) by element, 0 where p is 0 (Kullback and Leibler 1951); the sum over the classes is the divergence.</summary>
@@ -99,7 +101,7 @@ public static class Losses
     {
         RequireSame("kl_div", "target", logQ.Shape, p.Shape, "");
         var nothing = p.EqualTo(0);
-        return Reduce(p * (Expr.Where(nothing, 1, p).Log() - Expr.Where(nothing, 0, logQ)), null, weight, reduction);
+        return Reduce("kl_div", [logQ, p], p * (Expr.Where(nothing, 1, p).Log() - Expr.Where(nothing, 0, logQ)), null, weight, reduction);
     }
 
     /// <summary>−logP[label]: <see cref="CrossEntropy"/> of what log_softmax has gone over already.</summary>
@@ -115,7 +117,7 @@ public static class Losses
         if (labels.DType != DType.I64)
             throw new ShapeException($"nll: the labels must be whole numbers, not {labels.Type}; cross_entropy and kl_div take probabilities", logP.Shape, labels.Shape);
         RequireSame("nll", "labels", logP.Shape.RemoveAt(logP.Rank - 1), labels.Shape, $"; labels lack the axis of the {logP.Shape[^1]} classes");
-        return Reduce(-Picked(logP, labels, ignore), Counts(labels, ignore, logP.DType), weight, reduction);
+        return Reduce("nll", [logP, labels], -Picked(logP, labels, ignore), Counts(labels, ignore, logP.DType), weight, reduction);
     }
 
     /// <summary>max(0, 1 − target · prediction), the target −1 or 1 (Cortes and Vapnik 1995).</summary>
@@ -124,7 +126,7 @@ public static class Losses
         RequireSame("hinge", "target", prediction.Shape, target.Shape, "");
         if (target.DType == DType.Bool)
             throw new ShapeException("hinge: the target is −1 or 1, not a bool; write 2 * target - 1", prediction.Shape, target.Shape);
-        return Reduce(Positive(1 - (target * prediction)), null, weight, reduction);
+        return Reduce("hinge", [prediction, target], Positive(1 - (target * prediction)), null, weight, reduction);
     }
 
     /// <summary>1 − x·y / (|x| |y|) over the last axis; a length counts as at least 10⁻⁸.</summary>
@@ -132,7 +134,7 @@ public static class Losses
     {
         RequireSame("cosine_similarity_loss", "target", prediction.Shape, target.Shape, "");
         RequireVectors("cosine_similarity_loss", prediction.Shape);
-        return Reduce(1 - (Unit(prediction) * Unit(target)).Sum(-1), null, weight, reduction);
+        return Reduce("cosine_similarity_loss", [prediction, target], 1 - (Unit(prediction) * Unit(target)).Sum(-1), null, weight, reduction);
 
         static Expr Unit(Expr x) => x / x.Norm(-1, keep: true).Max(1e-8);
     }
@@ -149,7 +151,7 @@ public static class Losses
         RequireSame("triplet", "positive", anchor.Shape, positive.Shape, "");
         RequireSame("triplet", "negative", anchor.Shape, negative.Shape, "");
         RequireVectors("triplet", anchor.Shape);
-        return Reduce(Positive((anchor - positive).Norm(-1) - (anchor - negative).Norm(-1) + margin), null, weight, reduction);
+        return Reduce("triplet", [anchor, positive, negative], Positive((anchor - positive).Norm(-1) - (anchor - negative).Norm(-1) + margin), null, weight, reduction);
     }
 
     /// <summary>Σ |w| over all tensors (Tibshirani 1996); its derivative at 0 is 0.</summary>
@@ -167,7 +169,7 @@ public static class Losses
         var total = function(tensors[0]).Sum();
         foreach (var tensor in tensors[1..])
             total += function(tensor).Sum();
-        return total;
+        return ModelBuilder.Mark(name, [.. tensors], total);
     }
 
     /// <summary>log x, with the smallest normal f32 in place of 0.</summary>
@@ -190,16 +192,16 @@ public static class Losses
             throw new ShapeException($"{loss} compares vectors along the last axis, and a scalar has none", shape);
     }
 
-    private static Expr Reduce(Expr losses, Expr? counts, Expr? weight, LossReduction reduction)
+    private static Expr Reduce(string name, ImmutableArray<Expr> inputs, Expr losses, Expr? counts, Expr? weight, LossReduction reduction)
     {
         var factor = counts is null ? weight : weight is null ? counts : counts * weight;
         var weighted = factor is null ? losses : losses * factor;
-        return reduction switch
+        return ModelBuilder.Mark(name, inputs, reduction switch
         {
             LossReduction.None => weighted,
             LossReduction.Sum => weighted.Sum(),
             _ => factor is null ? weighted.Mean() : weighted.Sum() / factor.BroadcastTo(losses.Shape).Sum(),
-        };
+        });
     }
 
     private static void RequireSame(string loss, string what, Shape expected, Shape actual, string why)

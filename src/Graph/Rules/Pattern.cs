@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace Dnn.Graph;
 
 /// <summary>What rules ask of nodes.</summary>
-internal static class Pattern
+public static class Pattern
 {
     /// <summary>Whether every element is one number, known here: a literal, stretched or not.</summary>
     public static bool IsSplat(this Expr node, out double value)
@@ -35,7 +35,7 @@ internal static class Pattern
     }
 
     /// <summary>A number in the type and shape of a node.</summary>
-    public static Expr Like(this double value, Expr node) => Expr.Full(node.Shape, value, node.DType);
+    internal static Expr Like(this double value, Expr node) => Expr.Full(node.Shape, value, node.DType);
 
-    public static Expr Make(Op op, params ReadOnlySpan<Expr> args) => Expr.Make(op, args);
+    internal static Expr Make(Op op, params ReadOnlySpan<Expr> args) => Expr.Make(op, args);
 }

@@ -35,7 +35,7 @@ internal static class Compile
     public static IReadOnlyList<Diagnostic> Diagnostics(SourceText source, CompileOptions? options = null)
     {
         var result = Compiler.Compile(source, options);
-        return [.. result.Diagnostics, .. TestRunner.Run(result).SelectMany(t => t.Diagnostics)];
+        return [.. result.Diagnostics, .. Linter.Comments(result), .. TestRunner.Run(result).SelectMany(t => t.Diagnostics)];
     }
 
     /// <summary>Runs assertions in a test block.</summary>

@@ -111,5 +111,5 @@ public class DiagnosticTests
         Assert.Equal(expected, Suggestion.Closest(name, Keywords.Declarations));
 
     private static string Fixture(string code, [CallerFilePath] string here = "") =>
-        Path.Combine(Path.GetDirectoryName(here)!, "..", "Diagnostics", code + ".dnn");
+        Path.Combine(Path.GetDirectoryName(here)!, "..", string.CompareOrdinal(code, "DNN1000") < 0 ? "Diagnostics" : "Lint", code + ".dnn");
 }

@@ -1,0 +1,68 @@
+using System.Collections.Immutable;
+using Dnn.Graph;
+
+namespace Dnn.Dsl;
+
+/// <summary>What the linter is told beside the model.</summary>
+public sealed record LintOptions
+{
+    public static LintOptions Default { get; } = new();
+
+    /// <summary>How the model trains: batch size and weight decay.</summary>
+    public TrainingRecipe? Recipe { get; init; }
+
+    /// <summary>The columns that the model trains on: classes and measurements are told apart by them.</summary>
+    public DataSchema? Schema { get; init; }
+}
+
+/// <summary>
+/// Finds what trains badly before it is trained. Rules read the graph of a <see cref="Model"/>, its scopes and initializers, wherever the model
+/// came from; nothing runs. Each rule has a file of its own, and <c>dnn explain CODE</c> says why it is one.
+/// </summary>
+public static class Linter
+{
+    /// <summary>What the rules find in a model, in order of place.</summary>
+    public static ImmutableArray<Finding> Run(Model model, LintOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var context = new LintContext(model, options ?? LintOptions.Default);
+        var seen = new HashSet<(string, object?, Severity)>();
+        return
+        [
+            .. LintRules.All.SelectMany(r => r.Find(context))
+                // A layer that is applied often is one place.
+                .Where(f => seen.Add((f.Code, f.Location ?? (object)(f.Path, f.Message), f.Severity)))
+                .OrderBy(f => f.Location?.File, StringComparer.Ordinal).ThenBy(f => f.Location?.Start ?? -1).ThenBy(f => f.Code, StringComparer.Ordinal),
+        ];
+    }
+
+    /// <summary>What is wrong with the comments of a file that speak to the linter.</summary>
+    public static ImmutableArray<Diagnostic> Comments(CompileResult result) => [.. result.Files.SelectMany(f => Allowances.Of(f).Problems)];
+
+    /// <summary>
+    /// Everything that is to be said about a compiled file: its diagnostics, and, where it has no errors, what the rules find in its models. What a comment
+    /// <c>// dnn: allow CODE reason</c> on the line above allows is left out.
+    /// </summary>
+    public static ImmutableArray<Diagnostic> Check(CompileResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        var found = result.Diagnostics.ToList();
+        if (!result.HasErrors)
+        {
+            var seen = new HashSet<(string, TextSpan)>();
+            foreach (var compiled in result.Models.Where(m => m.Model is not null))
+            {
+                var options = new LintOptions { Recipe = compiled.Recipe, Schema = compiled.Schema };
+                found.AddRange(Run(compiled.Model!, options).Select(f => LintText.Diagnose(f, result, compiled)).Where(d => seen.Add((d.Code, d.Span))));
+            }
+        }
+
+        // Imported files first, as in the compilation.
+        var files = result.Files.Select((f, i) => (f.Source, Index: i, Allowances: Allowances.Of(f))).ToDictionary(f => f.Source);
+        return
+        [
+            .. found.Where(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) || !file.Allowances.Allow(d)).Concat(files.Values.SelectMany(f => f.Allowances.Problems))
+                .OrderBy(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) ? -1 : file.Index).ThenBy(d => d.Span.Start).ThenBy(d => d.Code, StringComparer.Ordinal),
+        ];
+    }
+}

@@ -1,0 +1,89 @@
+using System.Text.Json;
+using Xunit;
+
+namespace Dnn.Cli.Tests;
+
+/// <summary><c>dnn lint</c>, <c>dnn fix</c> and what <c>dnn check</c> says of lint.</summary>
+public class LintCommandTests : Workspace
+{
+    private const string Fixable = """
+        /// Two things that are safe to repair, and one that is not.
+        model Net {
+          input x: [B, 8]
+          target y: [B, 1]
+          target k: int[B]
+
+          // a comment that stays
+          let h = x |> dense(16) |> batch_norm() |> relu
+
+          loss bce(sigmoid(h |> dense(1)), y)
+          loss cross_entropy(softmax(h |> dense(3)), k)
+        }
+
+        """;
+
+    [Fact]
+    public void Lint_finds_what_trains_badly_and_check_says_it_too()
+    {
+        var file = Write("net.dnn", Fixable);
+        var outcome = Fine("lint", file);
+        Assert.Contains("net.dnn: fine, 3 warnings", outcome.Output);
+        Assert.Contains("warning[DNN1006]: the bias added here is subtracted again by the batch norm behind it: 16 parameters that do nothing", outcome.Error);
+        Assert.Contains("fix: leave the bias out", outcome.Error);
+        Assert.Equal(1, Dnn("lint", "--strict", file).Code);
+        Assert.Equal(Fixable, File.ReadAllText(file));
+
+        var warnings = Fine("check", "--json", file).Json.GetProperty("warnings").EnumerateArray().ToArray();
+        Assert.Equal(["DNN1006", "DNN1005", "DNN1005"], warnings.Select(w => w.GetProperty("code").GetString()));
+        var fix = warnings[0].GetProperty("fix");
+        Assert.Equal((8, ", bias = false"), (fix.GetProperty("line").GetInt32(), fix.GetProperty("replacement").GetString()));
+        Assert.Equal(JsonValueKind.Array, warnings[0].GetProperty("related").ValueKind);
+    }
+
+    [Fact]
+    public void Lint_with_fix_repairs_what_is_safe_and_nothing_twice()
+    {
+        var file = Write("net.dnn", Fixable);
+        var outcome = Fine("lint", "--fix", file);
+        Assert.Contains("leave the bias out", outcome.Error);
+        var text = File.ReadAllText(file);
+        Assert.Equal(
+            Fixable.Replace("dense(16) |> batch_norm", "dense(16, bias = false) |> batch_norm", StringComparison.Ordinal)
+                .Replace("bce(sigmoid(h |> dense(1)), y)", "bce_with_logits(h |> dense(1), y)", StringComparison.Ordinal),
+            text);
+        Fine("fix", file);
+        Assert.Equal(text, File.ReadAllText(file));
+        Fine("fmt", "--check", file);
+    }
+
+    [Fact]
+    public void Fix_keeps_the_loss_to_the_last_digit()
+    {
+        var before = Write("before.dnn", "model Net {\n  input x: [B, 8]\n  target y: [B, 1]\n  let logit = x |> dense(1)\n  loss bce(sigmoid(logit), y)\n}\n");
+        var after = Write("after.dnn", File.ReadAllText(before));
+        Fine("fix", after);
+        Assert.NotEqual(File.ReadAllText(before), File.ReadAllText(after));
+        SaveMatrix(At("x.npy"), 4, 8);
+        SaveMatrix(At("y.npy"), 4, 1);
+        double[] losses = [.. new[] { before, after }.Select(file =>
+        {
+            Fine("run", file, "--input", $"x={At("x.npy")}", $"y={At("y.npy")}", "--grad", "loss", "--dtype", "f64", "--out", At("out"));
+            return Backend.Npy.Read(At("out", "loss.npy")).ToScalar();
+        })];
+        Assert.Equal(losses[0], losses[1], 1e-12);
+    }
+
+    [Fact]
+    public void Fix_repairs_letters_and_leaves_guesses_to_people()
+    {
+        var file = Write("a.dnn", "let a = 2 ^ 3;\nlet b = aa + 1\n");
+        Fails(1, ["fix", file], "did you mean 'a'?");
+        Assert.Equal("let a = 2 ** 3\nlet b = aa + 1\n", File.ReadAllText(file));
+    }
+
+    [Fact]
+    public void Fix_says_what_it_cannot_read() => Fails(1, ["fix", At("nothing.dnn")], "there is no such file");
+
+    private static void SaveMatrix(string path, int rows, int columns) => Backend.Npy.Write(
+        path, Backend.Tensor.Create([.. Enumerable.Range(0, rows * columns).Select(i => Math.Abs(Math.Sin(i)))], rows, columns));
+}
