@@ -253,6 +253,11 @@ internal sealed class ConcreteGraph
                 }
 
                 break;
+            case Scan scan:
+                var length = Evaluate(scan.Body.Length);
+                for (var i = 0; i < scan.Body.Sequences; i++)
+                    Require(node, scan.Body.States + i, 0, dims[arguments[scan.Body.States + i]][0], (int)length);
+                break;
             case Unary or Binary or Compare or Logic or Select or LinearRecurrence:
                 for (var i = 1; i < arguments.Length; i++)
                 {

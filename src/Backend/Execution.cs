@@ -22,7 +22,7 @@ internal sealed unsafe class Execution
         constants = new Memory(plan.ConstantBytes);
         outputs = [.. plan.Outputs.Select(t => new Memory(t.Bytes))];
         foreach (var constant in plan.Constants)
-            Fill(constant);
+            Fill(constant, plan.Values[constant.Value], Address(constant.Value));
         pointers = new Memory(plan.Code.Sum(i => (long)i.Operands.Length) * sizeof(void*));
         var next = (void**)pointers.Pointer;
         steps = new Step[plan.Code.Count];
@@ -122,8 +122,8 @@ internal sealed unsafe class Execution
         for (var i = 0; i < steps.Length; i++)
         {
             steps[i].Run();
-            if (Plan.Code[i].Node >= 0 && Plan.Code[i].Outputs is [var output, ..])
-                Look(Plan.Code[i].Node, output.Value, found);
+            foreach (var (node, value) in Plan.Code[i].Computes)
+                Look(node, value, found);
         }
 
         // A view is as its argument is.
@@ -188,14 +188,14 @@ internal sealed unsafe class Execution
         };
     }
 
-    private void Fill(Constant constant)
+    /// <summary>Writes the numbers that a plan holds.</summary>
+    public static void Fill(Constant constant, PlanValue value, byte* target)
     {
-        var value = Plan.Values[constant.Value];
         var size = FusedKernelSpec.SizeOf(value.Type);
         for (var i = 0; i < value.Count; i++)
         {
             var number = constant.Table.Count > 0 ? new Number(constant.Table[i], (long)constant.Table[i]) : constant.Number;
-            var address = Address(constant.Value) + ((long)i * size);
+            var address = target + ((long)i * size);
             switch (value.Type)
             {
                 case DType.F32:

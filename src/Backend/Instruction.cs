@@ -22,6 +22,9 @@ internal abstract class Instruction(int node, Operand[] operands, int inputCount
 
     public ReadOnlySpan<Operand> Outputs => operands.AsSpan(InputCount);
 
+    /// <summary>The nodes whose values are complete after this instruction, and where those are.</summary>
+    public virtual IEnumerable<(int Node, int Value)> Computes => Node >= 0 && Outputs is [var output, ..] ? [(Node, output.Value)] : [];
+
     /// <summary>What the plan's listing calls it.</summary>
     public abstract string Name { get; }
 
@@ -31,11 +34,14 @@ internal abstract class Instruction(int node, Operand[] operands, int inputCount
     /// <summary>Whether wrong input makes it fail: then it runs before anything is committed.</summary>
     public virtual bool MayFail => false;
 
+    /// <summary>Whether a bound instruction reads the addresses of its operands at every run, so that a loop may move them.</summary>
+    public virtual bool IsMovable => false;
+
     /// <summary>Whether an output may take the memory of this input: only the same element is read before it is written.</summary>
     public virtual bool AllowsInPlace(int input, int output) => false;
 
     /// <summary>The instruction over memory.</summary>
-    /// <param name="pointers">The addresses of the operands; they stay.</param>
+    /// <param name="pointers">The addresses of the operands. They stay, but for instructions of which <see cref="IsMovable"/> holds.</param>
     public abstract unsafe Step Bind(void** pointers, Engine engine);
 
     protected static string Sizes<T>(IEnumerable<T> sizes) => string.Create(CultureInfo.InvariantCulture, $"[{string.Join(", ", sizes)}]");

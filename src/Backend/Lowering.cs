@@ -32,6 +32,7 @@ internal enum OpKind : byte
     DynamicUpdateSlice,
     Recurrence,
     ArgSort,
+    Scan,
 
     /// <summary>To be resolved before a plan is made.</summary>
     Phase,
@@ -104,6 +105,8 @@ internal static class Lowering
         [typeof(Pad)] = OpKind.Pad,
         [typeof(DynamicSlice)] = OpKind.DynamicSlice,
         [typeof(DynamicUpdateSlice)] = OpKind.DynamicUpdateSlice,
+        [typeof(BodyParameter)] = OpKind.Variable,
+        [typeof(Scan)] = OpKind.Scan,
         [typeof(LinearRecurrence)] = OpKind.Recurrence,
         [typeof(ArgSort)] = OpKind.ArgSort,
     }.Concat(Codes.Keys.Select(type => KeyValuePair.Create(type, OpKind.Elementwise))).ToFrozenDictionary();

@@ -73,9 +73,15 @@ internal sealed partial class Planner
     private readonly Dictionary<(DType, Number), int> numberValues = [];
     private readonly Dictionary<int[], long[]> rowMajor = new(ReferenceEqualityComparer.Instance);
     private readonly KernelBuilder kernel = new();
+    private readonly PlanOptions options;
+    private readonly IReadOnlyDictionary<string, long> sizes;
 
-    private Planner(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions options)
+    /// <summary>Where the inputs lie, for the body of a scan.</summary>
+    private readonly BodyInput[]? body;
+
+    private Planner(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions options, BodyInput[]? body = null)
     {
+        (this.options, this.body, this.sizes) = (options, body, sizes);
         for (var i = 0; i < program.Inputs.Length; i++)
             Declare(program.Inputs[i].Name, program.Inputs[i].Value, Region.Input, i);
         for (var i = 0; i < program.States.Length; i++)
@@ -106,7 +112,7 @@ internal sealed partial class Planner
 
     private void Declare(string name, Expr variable, Region region, int index)
     {
-        if (variable.Op is not Variable)
+        if (variable.Op is not (Variable or BodyParameter))
             throw new GraphException($"{name}: an input or a state is a variable, not {Printer.Line(variable)}");
         if (!variables.TryAdd(variable, (region, index)))
             throw new GraphException($"{name}: the variable {Printer.Line(variable)} is an input or a state of the program already");
@@ -143,7 +149,7 @@ internal sealed partial class Planner
         }
 
         for (var i = 0; i < program.Outputs.Length; i++)
-            result.Outputs[i] = Resolve(graph[program.Outputs[i].Value]);
+            result.Outputs[i] = body is null ? Resolve(graph[program.Outputs[i].Value]) : BodyOutput(graph[program.Outputs[i].Value]);
         for (var i = 0; i < program.Guards.Length; i++)
             result.Guards[i] = Resolve(graph[program.Guards[i]]);
         for (var i = 0; i < program.States.Length; i++)
@@ -189,6 +195,9 @@ internal sealed partial class Planner
                 break;
             case OpKind.ArgSort:
                 EmitArgSort(id);
+                break;
+            case OpKind.Scan:
+                EmitScan(id);
                 break;
             case OpKind.RngFold:
                 var (key, data) = (At(Resolve(graph.Args(id)[0])), At(Resolve(graph.Args(id)[1])));
@@ -247,6 +256,8 @@ internal sealed partial class Planner
                 valueOf[id] = NewValue(graph.Type(id), Strides.Count(dims), place.Region);
                 result.Values[valueOf[id]].Index = place.Index;
                 (place.Region == Region.Input ? result.Inputs : result.States)[place.Index] = valueOf[id];
+                if (body is not null && place.Region == Region.Input)
+                    return BodyInput(id, body[place.Index]);
                 break;
             default:
                 throw new InvalidOperationException($"{graph.Node(id)} is used before it is computed");

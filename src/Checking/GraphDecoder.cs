@@ -47,6 +47,7 @@ internal sealed class GraphDecoder
         d => d.Stretch(), d => d.Stretch(), d => d.Reshape(), d => d.Reshape(), d => d.Transpose(), d => d.Transpose(), d => d.Reverse(), d => d.Slice(), d => d.Slice(), d => d.Pad(), d => d.Pad(),
         d => d.Concat(), d => d.DotGeneral(), d => d.DotGeneral(), d => d.ConvGeneral(), d => d.ConvGeneral(), d => d.Gather(), d => d.Gather(), d => d.ScatterAdd(), d => d.ScatterAdd(),
         d => d.DynamicSlice(), d => d.DynamicUpdateSlice(), d => d.DynamicUpdateSlice(), d => d.LinearRecurrence(), d => d.LinearRecurrence(), d => d.CumProd(), d => d.ArgSort(), d => d.CustomGradient(), d => d.PickFloat() is { } x ? Expr.Make(new Pooled(), x) : null,
+        d => d.Scan(), d => d.Scan(),
         d => d.NewShape(1) is var shape ? Expr.Iota(shape, d.Next(shape.Rank)) : null,
         d => Expr.Size(Palette[2 + d.Next(2)] * (1 + d.Next(2))),
         d => Expr.Make(new RngBits(d.NewShape(0)), Expr.Make(new RngFold(), d.Key(), d.Key())).Cast(DType.Float) * Math.ScaleB(1, -24),
@@ -575,6 +576,42 @@ internal sealed class GraphDecoder
         return Sequences.Recurrence(Next(2) == 0 ? factors : Expr.Scalar(1, x.DType), x, Next(x.Rank), Next(2) == 1);
     }
 
+    /// <summary>A loop over the first axis with two states, one of them a whole number, and two sequences.</summary>
+    private Expr? Scan()
+    {
+        if (PickFloat(1) is not { } x)
+            return null;
+        var (kind, ask, reverse) = (Next(5), Next(4), Next(2) == 1);
+        var init = x.Sum(0) * 0.5;
+        var weights = PickWhere(y => y.DType == x.DType && y.Shape.Equals(init.Shape)) ?? init;
+        var index = Expr.Iota(new Shape(x.Shape[0]), 0);
+        var result = Recurrences.Scan([x, index], [init, Expr.Scalar(0, DType.I64)], Step, 0, reverse);
+        return ask switch
+        {
+            0 => result.Next[0],
+            1 => result.Outputs[0],
+            2 => result.Outputs[1],
+            _ => result.Outputs[0] + result.Next[0],
+        };
+
+        Scans.Step Step(ImmutableArray<Expr> states, ImmutableArray<Expr> elements)
+        {
+            var (s, count, e) = (states[0], states[1], elements[0]);
+            var next = kind switch
+            {
+                0 => ((s * 0.5) + e).Tanh(),
+                1 => (s * e.Sigmoid()) + (weights * 0.3),
+                2 => Expr.Where((count * 2).LessOrEqual(elements[1]), s + e.Sin(), s * 0.5),
+                3 when s.Rank > 0 => s.MatMul(Last(weights).Outer(Last(s).Sin())).Tanh() + e,
+                4 when s.Rank > 0 => (s * 0.5) + e.Scan(e.Sum(0), (t, f) => ((t.Sin() + f), t * f), 0).Outputs,
+                _ => (weights + (s * e)).Sin(),
+            };
+            return new Scans.Step([next, count + 1], [s * next, count]);
+        }
+
+        static Expr Last(Expr y) => y.Sum([.. Enumerable.Range(0, y.Rank - 1)]);
+    }
+
     /// <summary>Some of the factors are 0.</summary>
     private Expr? CumProd()
     {
@@ -626,7 +663,7 @@ internal sealed class GraphDecoder
         var axis = Next(x.Rank);
         if (!All(x, v => Math.Abs(v) < 3))
             x = x.Tanh();
-        return Next(23) switch
+        return Next(24) switch
         {
             0 => x.Exp().Sum(axis).Log(),
             1 => (x.Exp() / x.Exp().Sum(axis, keep: true)).Log(),
@@ -649,6 +686,7 @@ internal sealed class GraphDecoder
             18 => -(1 - x) * -x,
             21 => Sliced(x, axis),
             22 => Expr.Where(x.GreaterThan(10).Not().Not(), -x, x),
+            23 when x.Shape[axis] is { IsKnown: true, Value: > 1 } size => x.SliceAxis(axis, 0, 1).Sin().Sum() + x.SliceAxis(axis, 1, size).Sum(axis),
             19 => Expr.Make(new Reverse([axis]), Expr.Make(new Reverse(Enumerable.Range(0, x.Rank).ToValueList()), x)),
             20 when x.Rank >= 2 => Expr.Make(new DotGeneral([], [], [x.Rank - 1], [x.Rank - 2]), x.SwapAxes(-1, -2), x),
             _ => 2 * x / 4 * 3,

@@ -22,11 +22,11 @@ public static partial class Catalog
 
     /// <summary>Names of the language that this version lacks.</summary>
     public static FrozenSet<string> Planned { get; } =
-        "rnn lstm gru checkpoint frozen no_decay lr_scale scan ctc".Split(' ').ToFrozenSet(StringComparer.Ordinal);
+        "checkpoint frozen no_decay lr_scale ctc".Split(' ').ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>All rows, in order of kind and name.</summary>
     public static ImmutableArray<CatalogEntry> All { get; } =
-        [.. Layers().Concat(Functions()).Concat(PatternFunctions()).Concat(Structure()).Concat(Attention()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).Concat(Sources()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
+        [.. Layers().Concat(Functions()).Concat(PatternFunctions()).Concat(Structure()).Concat(Attention()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).Concat(Sources()).Concat(Recurrent()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
 
     private static readonly FrozenDictionary<string, CatalogEntry> _byName = All.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal);
 

@@ -66,11 +66,16 @@ public sealed partial class Expr
     }
 
     /// <summary>The graph with some nodes replaced by others of the same type.</summary>
-    public static ImmutableArray<Expr> Substitute(IReadOnlyList<Expr> roots, IReadOnlyDictionary<Expr, Expr> replacements)
+    public static ImmutableArray<Expr> Substitute(IReadOnlyList<Expr> roots, IReadOnlyDictionary<Expr, Expr> replacements, IDerivationListener? listener = null)
     {
         var map = new Dictionary<Expr, Expr>();
         foreach (var node in PostOrder(roots, replacements.ContainsKey))
+        {
             map[node] = replacements.TryGetValue(node, out var replacement) ? replacement : node.WithArgs(map);
+            if (map[node] != node)
+                listener?.Derived(map[node], node);
+        }
+
         return [.. roots.Select(r => map[r])];
     }
 

@@ -41,21 +41,31 @@ public static class Gradient
                 Accumulate(incoming, ys[i], cotangents[i]);
         }
 
+        var loops = Loop.Find(order, targets);
         var result = new Dictionary<Expr, Expr>();
         for (var i = order.Count - 1; i >= 0; i--)
         {
             var node = order[i];
-            if (!incoming.Remove(node, out var parts))
-                continue;
-            var cotangent = BalancedSum(parts);
-            listener?.Derived(cotangent, node);
-            if (targets.Contains(node))
+            var loop = loops.GetValueOrDefault(node);
+            if (incoming.Remove(node, out var parts))
             {
-                result[node] = cotangent;
-                continue;
+                var cotangent = BalancedSum(parts);
+                listener?.Derived(cotangent, node);
+                if (targets.Contains(node))
+                {
+                    result[node] = cotangent;
+                    continue;
+                }
+
+                (loop ??= new Loop(node)).Add(node, cotangent);
             }
 
-            var sent = node.Op.Vjp(node, cotangent);
+            // What one loop gives is differentiated together, where all of it has its cotangent: at the first node.
+            if (loop is not { Nodes.Count: > 0 } || loop.First != node)
+                continue;
+            var sent = node.Op is Scan
+                ? ScanGradient.Vjp(loop.Nodes, loop.Cotangents, [.. node.Args.Select(active.Contains)])
+                : node.Op.Vjp(node, loop.Cotangents[0]);
             for (var k = 0; k < sent.Length; k++)
             {
                 if (sent[k] is not { } part || !active.Contains(node.Args[k]))
@@ -126,6 +136,42 @@ public static class Gradient
         }
 
         return cuts;
+    }
+
+    /// <summary>Nodes that are differentiated together: those of one <see cref="Scan"/>, or one alone.</summary>
+    private sealed class Loop(Expr first)
+    {
+        /// <summary>The first in post-order: nothing that the others depend on comes after it.</summary>
+        public Expr First { get; } = first;
+
+        public List<Expr> Nodes { get; } = new(1);
+
+        public List<Expr> Cotangents { get; } = new(1);
+
+        /// <summary>The loops of all scans.</summary>
+        public static Dictionary<Expr, Loop> Find(List<Expr> order, HashSet<Expr> targets)
+        {
+            var loops = new Dictionary<Expr, Loop>();
+            Dictionary<(ScanBody, ValueList<Expr>), Loop>? known = null;
+            foreach (var node in order)
+            {
+                if (node.Op is not Scan scan || targets.Contains(node))
+                    continue;
+                var key = (scan.Body, ValueList.Create(node.Args.AsSpan()));
+                known ??= [];
+                if (!known.TryGetValue(key, out var loop))
+                    known[key] = loop = new Loop(node);
+                loops[node] = loop;
+            }
+
+            return loops;
+        }
+
+        public void Add(Expr node, Expr cotangent)
+        {
+            Nodes.Add(node);
+            Cotangents.Add(cotangent);
+        }
     }
 
     private static void Accumulate(Dictionary<Expr, List<Expr>> incoming, Expr node, Expr part)

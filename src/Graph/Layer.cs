@@ -390,6 +390,8 @@ public sealed class ModelBuilder
         var path = instance.Child(name);
         if (!buffers.TryGetValue(path, out var buffer))
             throw new GraphException($"there is no buffer {path} to update");
+        if (!Scans.Open.IsEmpty)
+            throw new GraphException($"the buffer {path} cannot be updated inside of a recurrence, where it would have a value a step; carry it as a state, or normalize without running statistics");
         Updates++;
         if (next.DType != buffer.Variable.DType)
             next = next.Cast(buffer.Variable.DType);

@@ -136,9 +136,12 @@ public static class RandomState
     /// <summary>The number of optimizer steps taken; 0 in evaluation.</summary>
     public static Expr Step { get; } = Expr.Variable("step", Shape.Scalar, DType.I64);
 
-    /// <summary>The key of one draw: a function of seed, step, and the place that draws.</summary>
-    public static Expr Key(string place) =>
-        Expr.Make(new RngFold(), Expr.Make(new RngFold(), Seed, Step), Expr.Make(new RngFold(), Expr.Scalar(Bits(place, 32), DType.I64), Expr.Scalar(Bits(place, 0), DType.I64)));
+    /// <summary>The key of one draw: a function of seed, step, the place that draws, and the steps of the recurrences around it.</summary>
+    public static Expr Key(string place)
+    {
+        var key = Expr.Make(new RngFold(), Expr.Make(new RngFold(), Seed, Step), Expr.Make(new RngFold(), Expr.Scalar(Bits(place, 32), DType.I64), Expr.Scalar(Bits(place, 0), DType.I64)));
+        return Scans.Open.Aggregate(key, (k, index) => Expr.Make(new RngFold(), k, index));
+    }
 
     // A literal is a double: 64 bits of hash go in two halves.
     private static double Bits(string place, int shift) => (uint)(StableHash.Of64(place) >> shift);

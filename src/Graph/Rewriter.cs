@@ -23,10 +23,10 @@ public sealed class Rewriter(params ImmutableArray<RewriteRule> rules)
     /// <summary>
     /// What keeps logarithms and exponentials finite. Run it before differentiating as well: the derivative of a stable form is stable.
     /// </summary>
-    public static Rewriter Stabilize { get; } = new([.. StabilityRules.All, AlgebraRules.FoldConstants, LayoutRules.ReshapeOfReshape, LayoutRules.ElementwiseOfMovement]);
+    public static Rewriter Stabilize { get; } = new([.. StabilityRules.All, AlgebraRules.FoldConstants, LayoutRules.ReshapeOfReshape, LayoutRules.ElementwiseOfMovement, RecurrenceRules.StableBody]);
 
     /// <summary>Everything that makes graphs shorter or stable.</summary>
-    public static Rewriter Default { get; } = new([.. AlgebraRules.All, .. LayoutRules.All, .. SumRules.All, .. StabilityRules.All.Where(r => r != StabilityRules.LogisticComplement)]);
+    public static Rewriter Default { get; } = new([.. AlgebraRules.All, .. LayoutRules.All, .. SumRules.All, .. StabilityRules.All.Where(r => r != StabilityRules.LogisticComplement), RecurrenceRules.Body]);
 
     public ImmutableArray<RewriteRule> Rules { get; } = rules;
 

@@ -22,6 +22,7 @@ public class ExampleTests
     [Theory]
     [InlineData("mlp.dnn", 535_818)]
     [InlineData("tiny.dnn", 337)]
+    [InlineData("lstm.dnn", 83_722)]
     public void A_benchmark_is_the_network_of_its_peers(string file, long parameters)
     {
         var result = Compile(Path.Combine("bench", file));

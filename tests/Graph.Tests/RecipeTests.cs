@@ -19,7 +19,8 @@ public class RecipeTests(ITestOutputHelper output)
         {
             var recipe = Recipe(GraphKind.Any, seed);
             Expr[] roots = [.. recipe.Sample.PhasedRoots, .. Gradient.Of(recipe.Sample.Loss, recipe.Sample.Inputs).OfType<Expr>()];
-            foreach (var node in Expr.PostOrder(recipe.Sample.PhasedRoots))
+            var nodes = Expr.PostOrder(recipe.Sample.PhasedRoots);
+            foreach (var node in nodes.Concat(Expr.PostOrder(nodes.Select(n => n.Op).OfType<Scan>().SelectMany(s => s.Body.Next))))
                 counts[node.Op.GetType()] = counts.GetValueOrDefault(node.Op.GetType()) + 1;
 
             foreach (var rewriter in counting)

@@ -40,6 +40,8 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
         return true;
     }
 
+    public override bool IsMovable => true;
+
     public override unsafe Step Bind(void** pointers, Engine engine)
     {
         var scratch = kernel.ScratchBytes > 0 ? pointers[Operands.Length - 1] : null;

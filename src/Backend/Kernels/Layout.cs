@@ -29,7 +29,9 @@ internal sealed class CopyInstruction : Instruction
 
     public override string Name => $"copy {Sizes(shape)}";
 
-    public override unsafe Step Bind(void** pointers, Engine engine) => new CopyStep((byte*)pointers[0], (byte*)pointers[1], size, axes, engine.Pool);
+    public override bool IsMovable => true;
+
+    public override unsafe Step Bind(void** pointers, Engine engine) => new CopyStep((byte**)pointers, size, axes, engine.Pool);
 
     private static Axis[] Merge(int[] dims, long[] from, long[] to)
     {
@@ -60,18 +62,16 @@ internal sealed class CopyInstruction : Instruction
     {
         private const long Tile = 16;
 
-        private readonly byte* source;
-        private readonly byte* target;
+        private readonly byte** pointers;
         private readonly int size;
         private readonly Axis[] outer;
         private readonly Axis row;
         private readonly Axis inner;
 
-        public CopyStep(byte* source, byte* target, int size, Axis[] axes, WorkerPool pool)
+        public CopyStep(byte** pointers, int size, Axis[] axes, WorkerPool pool)
             : base(pool, Rows(axes), 1, axes.Aggregate(0.5 * size / 4, (product, axis) => product * axis.Count))
         {
-            this.source = source;
-            this.target = target;
+            this.pointers = pointers;
             this.size = size;
             inner = Bytes(axes[^1], size);
             row = axes.Length > 1 ? Bytes(axes[^2], size) : new Axis(1, 0, 0);
@@ -86,8 +86,8 @@ internal sealed class CopyInstruction : Instruction
                 var block = start / row.Count;
                 var first = start - (block * row.Count);
                 var count = Math.Min(row.Count - first, end - start);
-                var from = source + (first * row.From);
-                var to = target + (first * row.To);
+                var from = pointers[0] + (first * row.From);
+                var to = pointers[1] + (first * row.To);
                 var rest = block;
                 for (var a = outer.Length - 1; a >= 0; a--)
                 {

@@ -92,9 +92,11 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
 
     public override long Flops => plan.Flops;
 
+    public override bool IsMovable => true;
+
     public override unsafe Step Bind(void** pointers, Engine engine) => type == DType.F32
-        ? new SingleStep((float*)pointers[0], (float*)pointers[1], (float*)pointers[2], plan, engine.MatrixProduct)
-        : new DoubleStep((double*)pointers[0], (double*)pointers[1], (double*)pointers[2], plan, engine.MatrixProduct);
+        ? new SingleStep((float**)pointers, plan, engine.MatrixProduct)
+        : new DoubleStep((double**)pointers, plan, engine.MatrixProduct);
 
     private static unsafe MatrixProductArgs<T> Args<T>(ProductPlan plan, T* a, T* b, T* c)
         where T : unmanaged
@@ -145,19 +147,19 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
         protected abstract void Multiply(long a, long b, long c);
     }
 
-    private sealed unsafe class SingleStep(float* a, float* b, float* c, ProductPlan plan, IMatrixProduct product) : ProductStep(plan)
+    private sealed unsafe class SingleStep(float** pointers, ProductPlan plan, IMatrixProduct product) : ProductStep(plan)
     {
-        private readonly MatrixProductArgs<float> args = Args(plan, a, b, c);
+        private readonly MatrixProductArgs<float> args = Args(plan, pointers[0], pointers[1], pointers[2]);
 
         protected override void Multiply(long a, long b, long c) =>
-            product.Multiply(args with { A = args.A + a, B = args.B + b, C = args.C + c });
+            product.Multiply(args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c });
     }
 
-    private sealed unsafe class DoubleStep(double* a, double* b, double* c, ProductPlan plan, IMatrixProduct product) : ProductStep(plan)
+    private sealed unsafe class DoubleStep(double** pointers, ProductPlan plan, IMatrixProduct product) : ProductStep(plan)
     {
-        private readonly MatrixProductArgs<double> args = Args(plan, a, b, c);
+        private readonly MatrixProductArgs<double> args = Args(plan, pointers[0], pointers[1], pointers[2]);
 
         protected override void Multiply(long a, long b, long c) =>
-            product.Multiply(args with { A = args.A + a, B = args.B + b, C = args.C + c });
+            product.Multiply(args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c });
     }
 }

@@ -94,6 +94,8 @@ public static class Phases
             if (argsDone)
             {
                 resolved[node] = isPhase ? resolved[node.Args[taken]] : node.WithArgs(resolved);
+                if (node.Op is Scan scan && scan.Transform(body => Resolve(body, training, listener)) is var inPhase && inPhase != scan)
+                    resolved[node] = Expr.Make(inPhase, resolved[node].Args.AsSpan());
                 if (resolved[node] != node)
                     listener?.Derived(resolved[node], node);
                 continue;

@@ -39,6 +39,7 @@ public static class LayoutRules
         new("reduction_of_transpose", "Σ(transpose x) → transpose(Σ x), and max, min", ReductionOfTranspose),
         new("dot_of_transpose", "dot_general reads a transposed argument through its axes, where those that are left stay in order", DotOfTranspose),
         new("transpose_of_dot", "a transpose that exchanges the two arguments' axes, or orders batch axes → dot_general", TransposeOfDot),
+        new("sum_of_pads", "pad x + pad y → pad(concat(x, y)), where what one holds follows what the other holds; −0 + 0 stays −0", SumOfPads),
         new("concat_of_one", "concat(x) → x", x => x.Op is Concat && x.Args.Length == 1 ? x.Args[0] : null),
     ];
 
@@ -216,6 +217,26 @@ public static class LayoutRules
             inner.Dims.Zip(outer.Dims).All(d => (d.First.IsKnown && d.First.Value >= 0) || (d.Second.IsKnown && d.Second.Value <= 0))
                 ? new Shape([.. inner.Dims.Zip(outer.Dims).Select(d => d.First + d.Second)])
                 : null;
+    }
+
+    private static Expr? SumOfPads(Expr node)
+    {
+        if (node.Op is not Add || node.Args[0] is not { Op: Pad a } x || node.Args[1] is not { Op: Pad b } y || a.Interior.Concat(b.Interior).Any(n => n != 0))
+            return null;
+        var axis = Enumerable.Range(0, node.Rank).Where(i => !a.Low[i].Equals(b.Low[i]) || !a.High[i].Equals(b.High[i])).ToArray() is [var only] ? only : -1;
+        if (axis < 0 || !IsClear(a.Low) || !IsClear(a.High) || !IsClear(b.Low) || !IsClear(b.High))
+            return null;
+        if ((b.Low[axis] + y.Args[0].Shape[axis]).Equals(a.Low[axis]))
+            ((x, a), (y, b)) = ((y, b), (x, a));
+        else if (!(a.Low[axis] + x.Args[0].Shape[axis]).Equals(b.Low[axis]))
+            return null;
+        var high = a.High.Dims.ToArray();
+        high[axis] = b.High[axis];
+        return Pattern.Make(new Pad(a.Low, new Shape(high), a.Interior), Expr.Concat(axis, [.. Parts(x.Args[0]), .. Parts(y.Args[0])]));
+
+        bool IsClear(Shape border) => border.Dims.All(d => d.IsKnown && d.Value >= 0);
+
+        IEnumerable<Expr> Parts(Expr part) => part.Op is Concat concat && concat.Axis == axis ? part.Args : [part];
     }
 
     private static Reduction Over(Reduction reduction, IEnumerable<int> axes) => reduction with { Axes = axes.Order().ToValueList() };

@@ -1,0 +1,29 @@
+using Dnn.Graph;
+
+namespace Dnn.Dsl;
+
+/// <summary>The recurrent layers.</summary>
+public static partial class Catalog
+{
+    private static IEnumerable<CatalogEntry> Recurrent() =>
+    [
+        Recurrent("rnn", "h ← tanh(x · kernel + h · recurrent + bias)", "", "state [B, units]; kernel [D, units], recurrent [units, units], bias [units]",
+            "The plain recurrence (Elman 1990): short memory, since its gradients shrink or grow by a factor a step. Prefer lstm or gru.", Graph.Layers.Rnn),
+        Recurrent("lstm", "i, f, g, o = x · kernel + h · recurrent + bias; c ← σ(f) · c + σ(i) · tanh(g); h ← σ(o) · tanh(c)", ", the state is (h, c)",
+            "state (h, c), each [B, units]; kernel [D, 4 · units], recurrent [units, 4 · units], bias [4 · units]",
+            "Remembers over hundreds of steps (Hochreiter and Schmidhuber 1997; forget gate Gers et al. 2000).", Graph.Layers.Lstm),
+        Recurrent("gru", "r, z, n = x · kernel + bias and h · recurrent + recurrent_bias: r, z ← σ(sum), n ← tanh(xn + r · hn); h ← (1 − z) · n + z · h", "",
+            "state [B, units]; kernel [D, 3 · units], recurrent [units, 3 · units], bias, recurrent_bias [3 · units]",
+            "Three quarters of an lstm's work for about its memory (Cho et al. 2014); the reset gate after the product, as in cuDNN.", Graph.Layers.Gru),
+    ];
+
+    private static CatalogEntry Recurrent(string name, string equation, string state, string shapes, string use, Func<int, bool, bool, bool, bool, int, Layer> make) => Layer(
+        name,
+        "units: int, return_sequences: bool = true, return_state: bool = false, reverse: bool = false, bidirectional: bool = false, layers: int = 1",
+        equation,
+        "[B, T, D] → [B, T, units], or [B, units] without return_sequences; twice the units with bidirectional; lengths int[B]; " + shapes,
+        use + $" `return_state = true` gives the last state after the output{state}; with several layers or directions it is [layers · directions, B, units]. "
+            + "Past its length a row keeps its state and gives 0; in reverse it starts from its own end.",
+        a => make(a.Int("units"), a.Bool("return_sequences"), a.Bool("return_state"), a.Bool("reverse"), a.Bool("bidirectional"), a.Int("layers")),
+        "x, state: tensors = none, lengths: integers = none");
+}

@@ -1,0 +1,330 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+
+namespace Dnn.Graph;
+
+/// <summary>
+/// A parameter of the body of a <see cref="Scan"/>. Bodies are closed, so that its place is all that tells it from others: bodies that do the same
+/// are the same.
+/// </summary>
+public sealed record BodyParameter(int Index, TensorType ParameterType) : Leaf
+{
+    public override string Name => "parameter";
+
+    public override OpDoc Doc => new("what a scan gives its body", "none");
+
+    public override IReadOnlyList<OpAttribute> Attributes => [new("index", Index)];
+
+    public override bool IsGradientFree => !ParameterType.DType.IsFloat();
+
+    public override TensorType Type => ParameterType;
+
+    public override RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context) =>
+        throw new GraphException($"the parameter {Index} of a body has a value inside of its scan only");
+}
+
+/// <summary>
+/// One step of a recurrence: from states, one element of each sequence, and constants, which are its parameters in this order, to the next states.
+/// </summary>
+/// <param name="Next">The next states, over the parameters.</param>
+/// <param name="Sequences">The number of sequences.</param>
+/// <param name="Length">The number of steps: the size of the first axis of every sequence.</param>
+/// <param name="Reverse">Whether the steps go from the last element to the first.</param>
+public sealed record ScanBody(ImmutableArray<Expr> Next, int Sequences, Dim Length, bool Reverse)
+{
+    public int States => Next.Length;
+
+    public bool Equals(ScanBody? other) => other is not null && Sequences == other.Sequences && Reverse == other.Reverse && Length.Equals(other.Length) && Next.AsSpan().SequenceEqual(other.Next.AsSpan());
+
+    public override int GetHashCode()
+    {
+        var code = new HashCode();
+        code.Add(Sequences);
+        code.Add(Reverse);
+        code.Add(Length);
+        foreach (var next in Next)
+            code.Add(RuntimeHelpers.GetHashCode(next));
+        return code.ToHashCode();
+    }
+}
+
+/// <summary>
+/// A recurrence s_{t+1} = f(s_t, x_t, c) over the first axis of sequences. A node is one thing that is asked of it: the last value of a state, or
+/// what a function of state, element and constants gives at every step, stacked. Nodes of one body on the same arguments are one loop: they run as
+/// one, and are differentiated as one.
+/// </summary>
+/// <param name="Body">The step.</param>
+/// <param name="State">The state whose last value this is, where <paramref name="Output"/> is null.</param>
+/// <param name="Output">What is stacked, over the parameters of the body.</param>
+public sealed record Scan(ScanBody Body, int State, Expr? Output) : Op
+{
+    public override string Name => "scan";
+
+    public override OpDoc Doc => new(
+        "s₀ = init; sₜ₊₁ = f(sₜ, xₜ, c) for t = 0 … T − 1; the result is s_T, or the values g(sₜ, xₜ, c) stacked",
+        "one scan in the other direction: s̄ₜ = f_sᵀ · s̄ₜ₊₁ + g_sᵀ · ȳₜ, and likewise for x and c, whose cotangents are summed over t",
+        "Back-propagation through time (Werbos 1990) over the values of the forward steps that it uses. Products of weights are summed over all steps in one product.");
+
+    public override IReadOnlyList<OpAttribute> Attributes =>
+        [new("length", new Shape(Body.Length)), new("reverse", Body.Reverse), new("body", ScanText.Of(this))];
+
+    public bool Equals(Scan? other) => other is not null && State == other.State && ReferenceEquals(Output, other.Output) && Body.Equals(other.Body);
+
+    public override int GetHashCode() => HashCode.Combine(Body, State, Output is null ? 0 : RuntimeHelpers.GetHashCode(Output));
+
+    public override TensorType Infer(ReadOnlySpan<TensorType> args)
+    {
+        var (states, sequences) = (Body.States, Body.Sequences);
+        if (args.Length < states + sequences)
+            throw Misfit($"takes {states} states and {sequences} sequences, not {args.Length} tensors");
+        for (var i = 0; i < states; i++)
+        {
+            if (args[i].DType != Body.Next[i].DType)
+                throw new ShapeException($"{Name}: a state of the type {args[i]} cannot become {Body.Next[i].Type}", args[i].Shape, Body.Next[i].Shape);
+            RequireSame(args[i].Shape, Body.Next[i].Shape);
+        }
+
+        for (var i = states; i < states + sequences; i++)
+        {
+            if (args[i].Shape.Rank == 0)
+                throw Misfit("a sequence has an axis to walk along, and this is a scalar");
+            if (Dim.AreEqual(args[i].Shape[0], Body.Length) == Answer.Refuted)
+                throw new ShapeException($"{Name}: a sequence of {args[i].Shape[0]} elements, and the length is {Body.Length}", args[i].Shape, axis: 0);
+        }
+
+        return Output is null ? args[State] : new TensorType(Output.DType, Output.Shape.Insert(0, Body.Length));
+    }
+
+    public override Expr?[] Vjp(Expr node, Expr cotangent) => ScanGradient.Vjp([node], [cotangent], [.. node.Args.Select(a => a.DType.IsFloat())]);
+
+    public override Expr Batched(BatchedArgs args)
+    {
+        var parameters = ParametersOf([.. args.Values.Select((v, i) => args.Has[i] ? Expr.Variable("one", v.Shape.RemoveAt(0), v.DType) : v)], Body.States, Body.Sequences);
+
+        // A state has the axis if what it starts from or becomes has it.
+        var has = args.Has.ToArray();
+        bool changed;
+        do
+        {
+            var reached = new HashSet<Expr>(parameters.Where((_, i) => has[i]));
+            foreach (var node in Expr.PostOrder(Body.Next))
+            {
+                if (node.Args.Any(reached.Contains))
+                    reached.Add(node);
+            }
+
+            changed = false;
+            for (var i = 0; i < Body.States; i++)
+            {
+                if (!has[i] && reached.Contains(Body.Next[i]))
+                    has[i] = changed = true;
+            }
+        }
+        while (changed);
+
+        var mapped = parameters.Where((_, i) => has[i]).ToDictionary(p => p, p => Expr.Variable("many", p.Shape.Insert(0, args.Size), p.DType));
+        var states = Enumerable.Range(0, Body.States).Where(i => has[i]).ToArray();
+        var batched = Batching.Apply([.. states.Select(i => Body.Next[i]), .. Output is null ? Array.Empty<Expr>() : [Output]], mapped, args.Size);
+        var step = Scans.Build(
+            [.. args.Values.Select((v, i) => i < Body.States ? has[i] ? args.Full(i) : v : has[i] && i < Body.States + Body.Sequences ? v.SwapAxes(0, 1) : v)],
+            [.. parameters.Select(p => mapped.GetValueOrDefault(p, p))],
+            [.. Body.Next.Select((next, i) => has[i] ? batched[Array.IndexOf(states, i)] : next)],
+            Output is null ? [] : [batched[^1]],
+            Body.Sequences,
+            Body.Length,
+            Body.Reverse);
+        return Output is not null ? step.Outputs[0].SwapAxes(0, 1) : has[State] ? step.Next[State] : new BatchedArgs([step.Next[State]], [false], args.Size).Full(0);
+    }
+
+    /// <summary>The same recurrence with the body passed through a transformation; this where nothing changes.</summary>
+    public Scan Transform(Func<IReadOnlyList<Expr>, ImmutableArray<Expr>> transformation)
+    {
+        var roots = Output is null ? Body.Next : Body.Next.Add(Output);
+        var changed = transformation(roots);
+        return changed.AsSpan().SequenceEqual(roots.AsSpan()) ? this : new Scan(Body with { Next = changed[..Body.States] }, State, Output is null ? null : changed[^1]);
+    }
+
+    public override RefValue<T> Evaluate<T, TField>(Expr node, ReadOnlySpan<RefValue<T>> args, RefContext context)
+    {
+        var length = (int)Body.Length.Evaluate(context.Sizes);
+        var (states, sequences) = (Body.States, Body.Sequences);
+        var values = args.ToArray();
+        for (var i = states; i < states + sequences; i++)
+        {
+            if (values[i].Dims[0] != length)
+                throw Misfit($"sizes taken to be equal are not: a sequence has {values[i].Dims[0]} elements, and the length is {length}");
+        }
+
+        var roots = Output is null ? Body.Next : Body.Next.Add(Output);
+        var parameters = Parameters(node);
+        var slices = new RefValue<T>[length];
+        for (var step = 0; step < length; step++)
+        {
+            var t = Body.Reverse ? length - 1 - step : step;
+            var given = new Dictionary<Expr, RefValue<T>>();
+            for (var i = 0; i < parameters.Length; i++)
+                given[parameters[i]] = i >= states && i < states + sequences ? Slice(args[i], t) : values[i];
+            var results = Reference.Evaluate<T, TField>(roots, given, context.Sizes);
+            results.AsSpan(0, states).CopyTo(values);
+            slices[t] = results[^1];
+        }
+
+        return Output is null ? values[State] : Stack(slices, [length, .. context.Evaluate(Output.Shape)], Output.DType.IsFloat());
+    }
+
+    /// <summary>The parameters of the body for the arguments of a node.</summary>
+    public ImmutableArray<Expr> Parameters(Expr node) => ParametersOf(node.Args, Body.States, Body.Sequences);
+
+    internal static ImmutableArray<Expr> ParametersOf(ImmutableArray<Expr> args, int states, int sequences) =>
+        [.. args.Select((a, i) => Expr.Make(new BodyParameter(i, i >= states && i < states + sequences ? new TensorType(a.DType, a.Shape.RemoveAt(0)) : a.Type)))];
+
+    private static RefValue<T> Slice<T>(RefValue<T> value, int t)
+        where T : System.Numerics.INumberBase<T>
+    {
+        var dims = value.Dims[1..];
+        var count = Strides.Count(dims);
+        return value.Pick(dims, i => (t * count) + i);
+    }
+
+    private static RefValue<T> Stack<T>(RefValue<T>[] parts, int[] dims, bool real)
+        where T : System.Numerics.INumberBase<T> => real
+        ? RefValue<T>.Of(dims, [.. parts.SelectMany(p => p.Reals!)])
+        : RefValue<T>.Of(dims, [.. parts.SelectMany(p => p.Integers!)]);
+}
+
+/// <summary>The body of a scan on one line.</summary>
+internal static class ScanText
+{
+    public static string Of(Scan scan)
+    {
+        List<(string, Expr)> roots = [.. scan.Body.Next.Select((next, i) => ($"next {i}", next))];
+        roots.Add(scan.Output is null ? ("result", scan.Body.Next[scan.State]) : ("stacked", scan.Output));
+        var names = Expr.PostOrder(roots.Select(r => r.Item2)).Where(n => n.Op is BodyParameter).ToDictionary(n => n, n => $"${((BodyParameter)n.Op).Index}");
+        return Printer.Definitions(roots, names).TrimEnd().Replace("\n", "; ", StringComparison.Ordinal);
+    }
+}
+
+/// <summary>Puts scans together.</summary>
+public static class Scans
+{
+    [ThreadStatic]
+    private static ImmutableStack<Expr>? open;
+
+    /// <summary>The numbers of the steps of the scans whose bodies are being composed on this thread: what makes the random draws of every step differ.</summary>
+    internal static ImmutableStack<Expr> Open => open ?? [];
+
+    /// <summary>What a step gives: the next states, and what is stacked.</summary>
+    public readonly record struct Step(ImmutableArray<Expr> Next, ImmutableArray<Expr> Outputs);
+
+    /// <summary>
+    /// A recurrence over the first axis of sequences: what the step uses of the graph around it is a constant of the loop, and what depends on constants
+    /// alone is computed once.
+    /// </summary>
+    /// <param name="init">The states before the first step.</param>
+    /// <param name="sequences">Tensors whose first axis has the size <paramref name="length"/>.</param>
+    /// <param name="length">The number of steps.</param>
+    /// <param name="reverse">Whether the steps go from the last element to the first; what is stacked keeps its place.</param>
+    /// <param name="step">A step as a function of states and elements.</param>
+    /// <returns>The last states, and the outputs of all steps along a new first axis.</returns>
+    /// <exception cref="ShapeException">A state would change its shape or element type.</exception>
+    public static Step Run(ImmutableArray<Expr> init, ImmutableArray<Expr> sequences, Dim length, bool reverse, Func<ImmutableArray<Expr>, ImmutableArray<Expr>, Step> step)
+    {
+        ImmutableArray<Expr> states = [.. init.Select((s, i) => Expr.Variable($"state{i}", s.Shape, s.DType))];
+        ImmutableArray<Expr> elements = [.. sequences.Select((x, i) => x.Rank > 0
+            ? Expr.Variable($"element{i}", x.Shape.RemoveAt(0), x.DType)
+            : throw new ShapeException("scan: a sequence has an axis to walk along, and this is a scalar", x.Shape))];
+        var index = Expr.Variable("index", Shape.Scalar, DType.I64);
+        var outer = open;
+        Step made;
+        try
+        {
+            open = Open.Push(index);
+            made = step(states, elements);
+        }
+        finally
+        {
+            open = outer;
+        }
+
+        if (made.Next.Length != init.Length)
+            throw new GraphException($"scan: {init.Length} states become {made.Next.Length}");
+        ImmutableArray<Expr> roots = [.. made.Next, .. made.Outputs];
+        for (var i = 0; i < init.Length; i++)
+        {
+            if (init[i].DType != roots[i].DType)
+            {
+                roots = roots[i].DType.IsFloat() || !init[i].DType.IsFloat()
+                    ? throw new ShapeException($"scan: a state of the type {init[i].Type} cannot become {roots[i].Type}", init[i].Shape, roots[i].Shape)
+                    : roots.SetItem(i, roots[i].Cast(init[i].DType));
+            }
+        }
+
+        if (Expr.PostOrder(roots).Contains(index))
+        {
+            elements = elements.Add(index);
+            sequences = sequences.Add(Expr.Iota(new Shape(length), 0));
+        }
+
+        var constants = Free(roots, [.. states, .. elements]);
+        return Build(
+            [.. init, .. sequences, .. constants],
+            [.. states, .. elements, .. constants],
+            roots[..init.Length],
+            roots[init.Length..],
+            sequences.Length,
+            length,
+            reverse,
+            ModelBuilder.Current?.Provenance);
+    }
+
+    /// <summary>The nodes of a scan on <paramref name="args"/> whose body is written over <paramref name="placeholders"/>, one for each argument.</summary>
+    internal static Step Build(ImmutableArray<Expr> args, ImmutableArray<Expr> placeholders, ImmutableArray<Expr> next, ImmutableArray<Expr> outputs, int sequences, Dim length, bool reverse, IDerivationListener? listener = null)
+    {
+        var parameters = Scan.ParametersOf(args, next.Length, sequences);
+        var map = new Dictionary<Expr, Expr>();
+        for (var i = 0; i < args.Length; i++)
+            map[placeholders[i]] = parameters[i];
+        ImmutableArray<Expr> roots = [.. next, .. outputs];
+        var closed = Expr.Substitute(roots, map, listener);
+        var body = new ScanBody(closed[..next.Length], sequences, length, reverse);
+        return new Step(
+            [.. next.Select((_, i) => Expr.Make(new Scan(body, i, null), args.AsSpan()))],
+            [.. closed[next.Length..].Select(output => Expr.Make(new Scan(body, 0, output), args.AsSpan()))]);
+    }
+
+    /// <summary>Whether a node only shows its argument in another way.</summary>
+    internal static bool IsView(Expr node) => node.Op is Broadcast or Reshape or Transpose;
+
+    /// <summary>
+    /// What the roots use that does not depend on the placeholders, each once and as large as possible; numbers, and views of anything, stay inside.
+    /// </summary>
+    private static ImmutableArray<Expr> Free(ImmutableArray<Expr> roots, ImmutableArray<Expr> placeholders)
+    {
+        var inner = new HashSet<Expr>(placeholders);
+        var order = Expr.PostOrder(roots, inner.Contains);
+        foreach (var node in order)
+        {
+            if (node.Args.Any(inner.Contains))
+                inner.Add(node);
+        }
+
+        var free = ImmutableArray.CreateBuilder<Expr>();
+        var seen = new HashSet<Expr>();
+        var pending = new Stack<Expr>();
+        foreach (var use in order.Where(inner.Contains).SelectMany(n => n.Args).Concat(roots))
+        {
+            pending.Push(use);
+            while (pending.TryPop(out var node))
+            {
+                if (inner.Contains(node) || !seen.Add(node))
+                    continue;
+                if (IsView(node))
+                    pending.Push(node.Args[0]);
+                else if (node.Op is not (Leaf and not Variable and not BodyParameter))
+                    free.Add(node);
+            }
+        }
+
+        return free.ToImmutable();
+    }
+}

@@ -1,0 +1,93 @@
+using System.Collections.Immutable;
+using Xunit;
+
+namespace Dnn.Graph.Tests;
+
+/// <summary>A scan is the loop written out: in value, and in derivatives of every order.</summary>
+public class ScanTests
+{
+    private const int Steps = 3;
+
+    private static readonly Expr X = Expr.Variable("x", new Shape("T", "B", 2));
+    private static readonly Expr S = Expr.Variable("s", new Shape("B", 2));
+    private static readonly Expr W = Expr.Variable("w", new Shape(2, 2));
+    private static readonly Expr V = Expr.Variable("v", new Shape(2));
+    private static readonly Expr[] All = [X, S, W, V];
+
+    private static readonly Dictionary<Expr, RefValue<double>> Point = All.Select((v, k) => (v, k)).ToDictionary(p => p.v, p => Values(p.v, p.k));
+
+    private static RefValue<double> Values(Expr x, int seed)
+    {
+        var dims = x.Shape.Evaluate(new Dictionary<string, long> { ["T"] = Steps, ["B"] = 2 });
+        return RefValue<double>.Of(dims, [.. Enumerable.Range(0, (int)Strides.Count(dims)).Select(i => Math.Sin(1 + (3.7 * seed) + (1.3 * i)))]);
+    }
+
+    public static TheoryData<string, Func<Expr, Expr, (Expr, Expr)>> Cells { get; } = new()
+    {
+        { "tanh", (s, x) => ((s.MatMul(W) + x + V).Tanh(), x) },
+        { "gates", (s, x) => { var z = s.MatMul(W) + x; var f = z.Sigmoid(); var next = (f * s) + ((1 - f) * (z * V).Tanh()); return (next, next * V); } },
+        { "map", (s, x) => (s, (x * V).Sin()) },
+        { "last", (s, x) => (x * V, s.Square()) },
+        { "product", (s, x) => (s * x, s.MatMul(W * W).Sum(1)) },
+        { "masked", (s, x) => (Expr.Where(x.Sum(1, keep: true).GreaterThan(0.3), s.Relu() + x, s), s.Abs()) },
+        { "nothing", (s, x) => (s, s) },
+        { "weights that change", (s, x) => (s.MatMul(W + (V * x.Sum())).Tanh(), s) },
+        { "weights outside", (s, x) => (s.MatMul(W * W * V.Sum()).Tanh() + S, s + x) },
+    };
+
+    private static Expr Loss(Expr last, Expr ys) => ((last + 0.3) * last * 2).Sum() + (ys.Sin() * ys).Sum();
+
+    private static Expr Looped(Func<Expr, Expr, (Expr, Expr)> cell, bool reverse) => X.Scan(S, cell, 0, reverse) is var (last, ys) ? Loss(last, ys) : S;
+
+    private static Expr Unrolled(Func<Expr, Expr, (Expr, Expr)> cell, bool reverse)
+    {
+        var (state, outputs) = (S, new Expr[Steps]);
+        for (var i = 0; i < Steps; i++)
+        {
+            var t = reverse ? Steps - 1 - i : i;
+            (state, outputs[t]) = cell(state, X.SliceAxis(0, t, t + 1).Reshape(new Shape("B", 2)));
+        }
+
+        return Loss(state, Expr.Stack(0, outputs));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cells))]
+    public void It_is_the_loop_written_out(string name, Func<Expr, Expr, (Expr, Expr)> cell)
+    {
+        Assert.NotEmpty(name);
+        foreach (var reverse in new[] { false, true })
+        {
+            var (looped, unrolled) = (Looped(cell, reverse), Unrolled(cell, reverse));
+            Equal([unrolled], [looped]);
+            var (first, expected) = (Gradient.Of(looped, All), Gradient.Of(unrolled, All));
+            Equal(expected, first);
+
+            // The gradient of a weighted sum of the gradients, and the same of that.
+            Equal(Gradient.Of(Weighted(expected), All), Gradient.Of(Weighted(first), All));
+            var rewritten = Rewriter.Default.Rewrite(Gradient.Of(Weighted(first), All).OfType<Expr>().ToArray());
+            Verifier.Verify(rewritten);
+            Equal(Gradient.Of(Weighted(expected), All).OfType<Expr>().ToArray(), rewritten);
+        }
+    }
+
+    private static Expr Weighted(Expr?[] gradients) => gradients.OfType<Expr>().Select((g, i) => (g * g * (i + 1)).Sum() + g.Sum()).Aggregate((a, b) => a + b);
+
+    private static void Equal(IReadOnlyList<Expr?> expected, IReadOnlyList<Expr?> actual)
+    {
+        Assert.Equal(expected.Count, actual.Count);
+        for (var i = 0; i < expected.Count; i++)
+        {
+            if (expected[i] is null || actual[i] is null)
+            {
+                Assert.True(actual[i] is null, $"{i}: {actual[i]}");
+                continue;
+            }
+
+            var values = Reference.Evaluate([expected[i]!, actual[i]!], Point, new Dictionary<string, long> { ["T"] = Steps });
+            Assert.Equal(values[0].Dims, values[1].Dims);
+            for (var k = 0; k < values[0].Length; k++)
+                Assert.True(Math.Abs(values[0].Reals![k] - values[1].Reals![k]) <= 1e-11 * (1 + Math.Abs(values[0].Reals![k])), $"{i}[{k}]: {values[0].Reals![k]} and {values[1].Reals![k]}");
+        }
+    }
+}
