@@ -351,7 +351,7 @@ internal sealed partial class Binder
 
         Slot[] slots = [.. entry.Parameters.Select(p => p.Slot)];
         var before = entry.IsConstructor || entry.PipedInto >= 0 ? 0 : piped ?? 0;
-        var wholeTuple = before > 1 && !entry.Parameters.IsEmpty && entry.Parameters[0].Kind == ParameterKind.Tensors;
+        var wholeTuple = before > 1 && entry.TakesTuple;
         var places = ArgumentMatcher.Match($"`{entry.Name}`", entry.ToString(), slots, call.Arguments, wholeTuple ? 1 : before, piped is null || entry.IsConstructor ? call.Callee.Span : null, Report);
         for (var i = 0; i < call.Arguments.Length; i++)
         {

@@ -15,6 +15,10 @@ public static partial class Catalog
         Recurrent("gru", "r, z, n = x · kernel + bias and h · recurrent + recurrent_bias: r, z ← σ(sum), n ← tanh(xn + r · hn); h ← (1 − z) · n + z · h", "",
             "state [B, units]; kernel [D, 3 · units], recurrent [units, 3 · units], bias, recurrent_bias [3 · units]",
             "Three quarters of an lstm's work for about its memory (Cho et al. 2014); the reset gate after the product, as in cuDNN.", Graph.Layers.Gru),
+        Row(CatalogKind.Function, "scan", "x: any, init: any, step: any, axis: int = 1, reverse: bool = false", "s₀ = init, (sₜ₊₁, yₜ) = step(sₜ, xₜ); the value is (s_T, y)",
+            "x a tensor or tuple of tensors with the steps along axis; yₜ stacked along the same axis, or the last one if it has fewer",
+            "A recurrence of one's own: scan(x, zeros([B, 8]), (s, xt) => (s2, yt)). Its length may be a name. States may be tuples; parameters inside are shared by all steps, "
+            + "random draws differ from step to step. With reverse the steps go from the end to the start, and outputs keep their places.", _ => null),
     ];
 
     private static CatalogEntry Recurrent(string name, string equation, string state, string shapes, string use, Func<int, bool, bool, bool, bool, int, Layer> make) => Layer(

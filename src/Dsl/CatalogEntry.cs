@@ -163,6 +163,9 @@ public sealed class CatalogEntry
     /// <summary>Whether each evaluation of a call makes an instance.</summary>
     internal bool IsConstructor => Kind is CatalogKind.Layer or CatalogKind.Combinator;
 
+    /// <summary>Whether several piped values are one argument.</summary>
+    internal bool TakesTuple => !Parameters.IsEmpty && (Parameters[0].Kind == ParameterKind.Tensors || Name == "scan");
+
     /// <summary>Whether the bare name is a layer value: the first parameter is a tensor and the others have defaults.</summary>
     public bool IsLayerByName => Kind is CatalogKind.Function or CatalogKind.Loss && !Parameters.IsEmpty && Parameters[0].IsTensor && Parameters.Skip(1).All(p => !p.IsRequired);
 

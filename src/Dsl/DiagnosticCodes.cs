@@ -134,7 +134,7 @@ public static class DiagnosticCodes
 
     public static readonly DiagnosticDescriptor NotYet = Error("DNN0101", "part of the language that this version lacks",
         "The language has it, and this version of the program does not yet. `dnn explain NAME` shows what there is.",
-        "model M {\n  input x: [B, 8]\n  output y = x |> lstm(4)\n}",
+        "model M {\n  input x: [B, 8]\n  output y = x |> lr_scale(relu, 2)\n}",
         "model M {\n  input x: [B, 8]\n  output y = x |> dense(4)\n}");
 
     public static readonly DiagnosticDescriptor DuplicateName = Error("DNN0102", "name that is declared twice",
@@ -393,6 +393,16 @@ public static class DiagnosticCodes
         "The left side of a pattern has as many axes as the tensor; what is in parentheses multiplies to the size of one axis, and one letter stands for one size.",
         "model M {\n  input x: [B, 10, 6]\n  output y = rearrange(x, \"b t (h e) -> b h t e\", h = 4)\n}",
         "model M {\n  input x: [B, 10, 6]\n  output y = rearrange(x, \"b t (h e) -> b h t e\", h = 3)\n}");
+
+    public static readonly DiagnosticDescriptor ScanResult = Error("DNN0340", "step of a scan that gives no pair",
+        "A step gives two things: the next state, which goes to the next step, and an output, which is stacked along the sequence. Each may be a tuple.",
+        "model M {\n  input x: [B, T, 2]\n  let (s, ys) = scan(x, zeros([B, 2]), (s, xt) => s + xt)\n  output y = ys\n}",
+        "model M {\n  input x: [B, T, 2]\n  let (s, ys) = scan(x, zeros([B, 2]), (s, xt) => (s + xt, s))\n  output y = ys\n}");
+
+    public static readonly DiagnosticDescriptor ScanState = Error("DNN0341", "state of a scan that changes its type",
+        "One plan serves all steps, so the state has the same number of parts, shape and element type before and after a step. Often it starts without an axis, such as the batch, that the first step adds.",
+        "model M {\n  input x: [B, T, 2]\n  let (s, ys) = scan(x, zeros([2]), (s, xt) => (s + xt, s))\n  output y = ys\n}",
+        "model M {\n  input x: [B, T, 2]\n  let (s, ys) = scan(x, zeros([B, 2]), (s, xt) => (s + xt, s))\n  output y = ys\n}");
 
     public static readonly DiagnosticDescriptor AssertionFailed = Error("DNN0330", "assertion that does not hold",
         "`dnn test` computes in f64 and shows both sides.",

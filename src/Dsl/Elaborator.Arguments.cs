@@ -19,8 +19,8 @@ internal sealed partial class Elaborator
     private Value?[] Values(CatalogEntry entry, ImmutableArray<ArgumentSyntax> arguments, ImmutableArray<Given> piped, ExprSyntax at, Context c, Place? place, out ExprSyntax?[] sites)
     {
         var parameters = entry.Parameters;
-        if (piped.Length > 1 && parameters[0].Kind == ParameterKind.Tensors)
-            piped = [new Given(new ListValue([.. piped.Select(p => p.Value)]), piped[0].Syntax)];
+        if (piped.Length > 1 && entry.TakesTuple)
+            piped = [new Given(parameters[0].Kind == ParameterKind.Tensors ? new ListValue([.. piped.Select(p => p.Value)]) : new TupleValue([.. piped.Select(p => p.Value)]), piped[0].Syntax)];
         Slot[] slots = [.. parameters.Select(p => p.Slot)];
         var into = entry.PipedInto;
         var places = ArgumentMatcher.Match($"`{entry.Name}`", entry.ToString(), slots, arguments, into < 0 ? piped.Length : 0, at.Span, d => throw new DiagnosticException(d));
@@ -57,6 +57,8 @@ internal sealed partial class Elaborator
         {
             case "len":
                 return Length(Values(entry, arguments, piped, at, c, null, out _)[0]!, at);
+            case "scan":
+                return Scan(entry, Values(entry, arguments, piped, at, c, null, out var places), places, at, c);
             case "floor_div" or "ceil_div":
                 var values = Values(entry, arguments, piped, at, c, null, out var parts);
                 return DimValue.Of(Quotient(entry, SizeOf(values[0]!, parts[0] ?? at), SizeOf(values[1]!, parts[1] ?? at), at));
@@ -176,9 +178,9 @@ internal sealed partial class Elaborator
     }
 
     /// <summary>A primitive by its own name, as printed graphs have it.</summary>
-    private TensorValue Call(Primitive primitive, CallSyntax call, ImmutableArray<Given> piped, Context c)
+    private Value Call(Primitive primitive, CallSyntax call, ImmutableArray<Given> piped, Context c)
     {
-        var operands = new List<(ExprSyntax Syntax, Expr Value)>(piped.Select(p => (p.Syntax, Tensor(p.Value, p.Syntax))));
+        var given = new List<(ExprSyntax Syntax, Value Value)>(piped.Select(p => (p.Syntax, p.Value)));
         var attributes = new Dictionary<string, object>(StringComparer.Ordinal);
         foreach (var argument in call.Arguments)
         {
@@ -186,9 +188,12 @@ internal sealed partial class Elaborator
             if (argument.Name is { } name)
                 attributes[name.Text] = Attribute(value, argument.Value);
             else
-                operands.Add((argument.Value, Tensor(value, argument.Value)));
+                given.Add((argument.Value, value));
         }
 
+        if (primitive.Name == "scan")
+            return Scan(call, given, attributes, c);
+        var operands = given.ConvertAll(g => (g.Syntax, Value: Tensor(g.Value, g.Syntax)));
         return Build(call, operands, () => Expr.Make(primitive.Create(new OpArguments(primitive.Name, attributes)), [.. operands.Select(o => o.Value)]));
     }
 

@@ -2,6 +2,7 @@ namespace Dnn.FSharp
 
 open System
 open System.Collections
+open System.Collections.Immutable
 open Dnn.Graph
 open Dnn.Backend
 open Dnn.Dsl
@@ -86,6 +87,10 @@ module Expr =
     /// All ∂yᵢ/∂xⱼ, and of a scalar all ∂²y/∂xᵢ∂xⱼ.
     let jacobian (x: Expr) (y: Expr) = y.Jacobian x
     let hessian (x: Expr) (y: Expr) = y.Hessian x
+    /// A recurrence along an axis, from a state: the last state, and the outputs stacked. `xs |> Expr.scan 1 init (fun s x -> s + x, s)`
+    let scan (axis: int) (init: Expr) (step: Expr -> Expr -> Expr * Expr) (xs: Expr) =
+        let struct (last, outputs) = xs.Scan(init, (fun s x -> let next, y = step s x in struct (next, y)), axis)
+        last, outputs
     /// The gradient, or why there is none.
     let tryGrad (x: Expr) (y: Expr) = try Ok(y.Grad x) with :? GraphException as e -> Error e.Message
 
@@ -106,6 +111,9 @@ module Layer =
         let sinusoidalPositions () = Layers.SinusoidalPositions()
         let dropout rate = Layers.Dropout rate
         let prelu () = Layers.Prelu()
+        let rnn units = Layers.Rnn units
+        let lstm units = Layers.Lstm units
+        let gru units = Layers.Gru units
         let residual (f: Layer) = Layers.Residual f
         let dropPath rate = Layers.DropPath rate
         let attention heads = Layers.Attention heads
@@ -127,6 +135,9 @@ module Layer =
     let apply (layer: Layer) (x: Expr) = layer.Apply x
     /// The results of a layer that takes or gives several tensors.
     let applyAll (layer: Layer) (inputs: Expr list) = layer.ApplyAll(Immutable.ImmutableArray.CreateRange inputs, Immutable.ImmutableArray.Empty) |> List.ofSeq
+    /// Several tensors by position and others by name: `Layer.applyAll [ "lengths", n ] [ x ] lstm`.
+    let applyAll (named: (string * Expr) list) (inputs: Expr list) (layer: Layer) =
+        layer.ApplyAll([| for x in inputs -> x |].ToImmutableArray(), [| for name, x in named -> Named(name, x) |].ToImmutableArray()) |> List.ofSeq
     let named (name: string) (layer: Layer) = layer.Named name
     let dense units x = apply (Of.dense units) x
     let embedding vocab dim x = apply (Of.embedding vocab dim) x
@@ -139,6 +150,9 @@ module Layer =
     let sinusoidalPositions x = apply (Of.sinusoidalPositions ()) x
     let dropout rate x = apply (Of.dropout rate) x
     let prelu x = apply (Of.prelu ()) x
+    let rnn units x = apply (Of.rnn units) x
+    let lstm units x = apply (Of.lstm units) x
+    let gru units x = apply (Of.gru units) x
     let residual f x = apply (Of.residual f) x
     let dropPath rate x = apply (Of.dropPath rate) x
     let attention heads x = apply (Of.attention heads) x

@@ -112,11 +112,12 @@ public static class ModelPrinter
     {
         private readonly StringBuilder text = new();
         private readonly HashSet<string> used = [.. Reserved];
-        private readonly Dictionary<Expr, Piece> pieces = [];
-        private readonly Dictionary<Expr, int> uses = [];
         private readonly Dictionary<Expr, string> wanted = [];
         private readonly Dictionary<Expr, Expr[]> operands = [];
+        private Dictionary<Expr, Piece> pieces = [];
+        private Dictionary<Expr, int> uses = [];
         private int counter;
+        private int indent = 2;
 
         public string Write()
         {
@@ -180,23 +181,71 @@ public static class ModelPrinter
                     wanted.TryAdd(output, scope.Path.Length == 0 || scope.Path == scope.Parent?.Path ? scope.Kind : Identifier(scope.Path));
             }
 
+            Lines(roots);
+        }
+
+        private void Lines(List<Expr> roots)
+        {
             var order = Order(roots);
             foreach (var arg in order.SelectMany(Operands).Concat(roots))
                 uses[arg] = uses.GetValueOrDefault(arg) + 1;
             foreach (var node in order)
             {
+                if (pieces.ContainsKey(node))
+                    continue;
+                if (node.Op is Scan scan)
+                {
+                    Loop(scan.Body, [.. order.Where(n => n.Op is Scan other && other.Body.Equals(scan.Body) && n.Args.AsSpan().SequenceEqual(node.Args.AsSpan()))]);
+                    continue;
+                }
+
                 var piece = Render(node);
                 var inline = node.Args.IsEmpty || (uses[node] == 1 && piece.Text.Length <= InlineLimit && piece.Level != Level.Lambda && !wanted.ContainsKey(node));
                 if (!inline)
                 {
                     var name = wanted.TryGetValue(node, out var scope) ? Fresh(scope) : Numbered();
-                    text.Append(CultureInfo.InvariantCulture, $"  let {name} = {piece.Text}\n");
+                    text.Append(' ', indent).Append(CultureInfo.InvariantCulture, $"let {name} = {piece.Text}\n");
                     piece = new(name, Level.Atom);
                 }
 
                 pieces[node] = piece;
             }
         }
+
+        /// <summary>All that is asked of one loop, as one call.</summary>
+        private void Loop(ScanBody body, List<Expr> nodes)
+        {
+            var outputs = nodes.Where(n => ((Scan)n.Op).Output is not null).ToList();
+            var results = new List<string>();
+            for (var i = 0; i < body.States + outputs.Count; i++)
+            {
+                var node = i < body.States ? nodes.Find(n => n.Op is Scan { Output: null } last && last.State == i) : outputs[i - body.States];
+                results.Add(node is null ? "_" : wanted.TryGetValue(node, out var scope) ? Fresh(scope) : Numbered());
+                if (node is not null)
+                    pieces[node] = new(results[^1], Level.Atom);
+            }
+
+            var arguments = nodes[0].Args.Select(a => pieces[a].Text).ToList();
+            var (outer, counts) = (pieces, uses);
+            (pieces, uses) = ([], []);
+            var names = new List<string>();
+            foreach (var parameter in ((Scan)nodes[0].Op).Parameters(nodes[0]))
+            {
+                names.Add(Numbered());
+                pieces[parameter] = new(names[^1], Level.Atom);
+            }
+
+            text.Append(' ', indent).Append(CultureInfo.InvariantCulture, $"let {Tuple(results)} = prim.scan({string.Concat(arguments.Select(a => a + ", "))}{Tuple(names)} => {{\n");
+            indent += 2;
+            List<Expr> roots = [.. body.Next, .. outputs.Select(o => ((Scan)o.Op).Output!)];
+            Lines(roots);
+            text.Append(' ', indent).Append(CultureInfo.InvariantCulture, $"return {Tuple([.. roots.Select(r => pieces[r].Text)])}\n");
+            indent -= 2;
+            (pieces, uses) = (outer, counts);
+            text.Append(' ', indent).Append(CultureInfo.InvariantCulture, $"}}, states = {body.States}, sequences = {body.Sequences}, length = [{body.Length}], reverse = {(body.Reverse ? "true" : "false")})\n");
+        }
+
+        private static string Tuple(List<string> items) => items.Count == 1 ? items[0] : $"({string.Join(", ", items)})";
 
         /// <summary>What is printed, operands before uses.</summary>
         private List<Expr> Order(List<Expr> roots)

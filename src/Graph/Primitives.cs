@@ -119,6 +119,7 @@ public static class Primitives
         new("linear_recurrence", 2, ["axis", "reverse"], a => new LinearRecurrence(a.Int("axis"), a.Int("reverse", 0) != 0)),
         new("argsort", 1, ["descending"], a => new ArgSort(a.Int("descending", 0) != 0)),
         new("custom_gradient", -1, [], _ => throw new GraphException("prim.custom_gradient: a rule is written in a layer, after its body: gradient (x, y, dy) { return dy }")),
+        new("scan", -1, ["states", "sequences", "length", "reverse"], _ => throw new GraphException("prim.scan: the last argument is its step, (s, x, c) => (next, output)")),
         new("rng_bits", 1, ["shape"], a => new RngBits(a.Sizes("shape"))),
     ];
 

@@ -11,7 +11,7 @@ public sealed record BodyParameter(int Index, TensorType ParameterType) : Leaf
 {
     public override string Name => "parameter";
 
-    public override OpDoc Doc => new("what a scan gives its body", "none");
+    public override OpDoc Doc => new("what a scan gives its body", "what the scan sums or stacks");
 
     public override IReadOnlyList<OpAttribute> Attributes => [new("index", Index)];
 
@@ -278,7 +278,7 @@ public static class Scans
     }
 
     /// <summary>The nodes of a scan on <paramref name="args"/> whose body is written over <paramref name="placeholders"/>, one for each argument.</summary>
-    internal static Step Build(ImmutableArray<Expr> args, ImmutableArray<Expr> placeholders, ImmutableArray<Expr> next, ImmutableArray<Expr> outputs, int sequences, Dim length, bool reverse, IDerivationListener? listener = null)
+    public static Step Build(ImmutableArray<Expr> args, ImmutableArray<Expr> placeholders, ImmutableArray<Expr> next, ImmutableArray<Expr> outputs, int sequences, Dim length, bool reverse, IDerivationListener? listener = null)
     {
         var parameters = Scan.ParametersOf(args, next.Length, sequences);
         var map = new Dictionary<Expr, Expr>();
