@@ -351,6 +351,67 @@ case("message_passing", "let g = message_passing(dense(4) |> tanh)\n  output y =
      lambda x, e, g_dense_0_weight, g_dense_0_bias: torch.zeros(5, 4).index_add(0, e[:, 1], torch.tanh(torch.cat([x[e[:, 1]], x[e[:, 0]]], 1) @ g_dense_0_weight + g_dense_0_bias)),
      {"x": nodes, "e": edges}, {"g.dense_0.weight": normal(6, 4), "g.dense_0.bias": normal(4)})
 
+# ---- Recurrent layers ---------------------------------------------------------------------------------------------------
+
+
+def recurrent(kind, layers=1, bidirectional=False, reverse=False):
+    """PyTorch's, in one call over all layers and directions; of its two biases all but the GRU have one here."""
+    function = {"rnn": torch._VF.rnn_tanh, "lstm": torch._VF.lstm, "gru": torch._VF.gru}[kind]
+
+    def run(x, n=None, h=None, c=None, **params):
+        weights, names = [], {k.replace("r_", "", 1): v for k, v in params.items()}
+        for layer in range(layers):
+            for way in ("", "backward_")[:2 if bidirectional else 1]:
+                prefix = (f"layers[{layer}]_" if layers > 1 else "") + way
+                bias = names[prefix + "bias"]
+                weights += [names[prefix + "kernel"].T, names[prefix + "recurrent"].T, bias, names.get(prefix + "recurrent_bias", torch.zeros_like(bias))]
+        size = weights[1].shape[1]
+        zeros = torch.zeros(layers * (2 if bidirectional else 1), x.shape[0], size)
+        wide = lambda s: zeros if s is None else s if s.dim() == 3 else s[None]
+        state = (wide(h), wide(c)) if kind == "lstm" else wide(h)
+        x = x.flip(1) if reverse else x
+        if n is None:
+            y, *after = function(x, state, weights, True, layers, 0.0, False, bidirectional, True)
+        else:
+            packed = torch.nn.utils.rnn.pack_padded_sequence(x, n, batch_first=True, enforce_sorted=False)
+            order = lambda s: s.index_select(1, packed.sorted_indices)
+            state = tuple(order(s) for s in state) if kind == "lstm" else order(state)
+            y, *after = function(packed.data, packed.batch_sizes, state, weights, True, layers, 0.0, False, bidirectional)
+            y, _ = torch.nn.utils.rnn.pad_packed_sequence(packed._replace(data=y), batch_first=True, total_length=x.shape[1])
+            after = [s.index_select(1, packed.unsorted_indices) for s in after]
+        y = y.flip(1) if reverse else y
+        return torch.cat([y.reshape(-1)] + [s.reshape(-1) for s in after])
+    return run
+
+
+def recurrent_case(name, kind, options="", apply="r(x)", inputs=None, size=4, **given):
+    gates, features = {"rnn": 1, "lstm": 4, "gru": 3}[kind], 3
+    params, layers = {}, given.get("layers", 1)
+    ways = 2 if given.get("bidirectional") else 1
+    for layer in range(layers):
+        for way in ("", "backward.")[:ways]:
+            prefix = "r." + (f"layers[{layer}]." if layers > 1 else "") + way
+            params[prefix + "kernel"] = 0.5 * normal(features if layer == 0 else ways * size, gates * size)
+            params[prefix + "recurrent"] = 0.5 * normal(size, gates * size)
+            params[prefix + "bias"] = 0.5 * normal(gates * size)
+            if kind == "gru":
+                params[prefix + "recurrent_bias"] = 0.5 * normal(gates * size)
+    parts = ["y", "a", "b"] if kind == "lstm" else ["y", "a"]
+    flat = ", ".join(f"reshape({p}, [-1])" for p in parts)
+    case(name, f"let r = {kind}({size}{options}, return_state = true)\n  let ({', '.join(parts)}) = {apply}\n  output out = concat([{flat}])",
+         recurrent(kind, **given), {"x": normal(3, 5, features), **(inputs or {})}, params)
+
+
+LENGTHS = np.array([5, 2, 3])
+for kind in ("rnn", "lstm", "gru"):
+    recurrent_case(kind, kind)
+    recurrent_case(f"{kind} in reverse", kind, ", reverse = true", reverse=True)
+    recurrent_case(f"{kind} both ways", kind, ", bidirectional = true", bidirectional=True)
+    recurrent_case(f"{kind} of two layers both ways with lengths", kind, ", layers = 2, bidirectional = true", "r(x, lengths = n)", {"n": LENGTHS}, layers=2, bidirectional=True)
+recurrent_case("rnn from a state with lengths", "rnn", "", "r(x, state = h, lengths = n)", {"h": normal(3, 4), "n": LENGTHS})
+recurrent_case("lstm from a state", "lstm", "", "r(x, state = (h, c))", {"h": normal(3, 4), "c": normal(3, 4)})
+recurrent_case("gru of two layers from a state", "gru", ", layers = 2", "r(x, state = h)", {"h": normal(2, 3, 4)}, layers=2)
+
 os.makedirs(HERE, exist_ok=True)
 with open(os.path.join(HERE, "layers.json"), "w") as f:
     json.dump(CASES, f, indent=1)

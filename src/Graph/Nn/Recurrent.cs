@@ -84,9 +84,11 @@ public static partial class Layers
         false,
         (states, z, recurrent, _) =>
         {
-            z = states[0].MatMul(recurrent) + z;
-            var cell = (Gate(z, 1, units).Sigmoid() * states[1]) + (Gate(z, 0, units).Sigmoid() * Gate(z, 2, units).Tanh());
-            return [cell.Tanh() * Gate(z, 3, units).Sigmoid(), cell];
+            // Gates are taken before they are added, so that a step is one product and one pass.
+            var h = states[0].MatMul(recurrent);
+            Expr Sum(int gate) => Gate(z, gate, units) + Gate(h, gate, units);
+            var cell = (Sum(1).Sigmoid() * states[1]) + (Sum(0).Sigmoid() * Sum(2).Tanh());
+            return [cell.Tanh() * Sum(3).Sigmoid(), cell];
         },
         returnSequences,
         returnState,
