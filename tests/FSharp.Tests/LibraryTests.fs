@@ -154,3 +154,20 @@ let ``maps, matrices of derivatives and rules of one's own`` () =
     Assert.Equal<float list>([ 1.0; 1.0 ], through |> Expr.sum |> Expr.grad x |> values)
     let labels = (xs |> Expr.cumsum 1).GreaterThan(Expr.Scalar 3.0)
     Assert.Equal<float list>([ 0.5 ], xs |> Metric.accuracy labels |> values)
+
+[<Fact>]
+let ``recurrences have states, and layers on them tensors by name`` () =
+    let x = Expr.variable "x" [ size 3 ]
+    let last, sums = x |> Expr.scan 0 (Expr.Scalar 0.0) (fun s x -> s + x, s * x)
+    let values = Evaluator.Evaluate([| last; sums |], readOnlyDict [ x, Tensor.Create([| 1.0; 2.0; 3.0 |], 3) ], PlanOptions(Float = DType.F64))
+    Assert.Equal(6.0, values[0].ToScalar())
+    Assert.Equal<float>([| 0.0; 2.0; 9.0 |], values[1].ToArray<float>())
+
+    let model =
+        Model.build "Encoder" (fun m ->
+            let x = m.Input("x", dim "B", dim "T", size 3)
+            let n = m.Input("n", DType.I64, dim "B")
+            let y = Layer.Of.lstm 4 |> Layer.applyAll [ "lengths", n ] [ x ] |> List.exactlyOne
+            m.Output("y", y |> Layer.gru 2))
+
+    Assert.Equal(7, model.Parameters.Length)
