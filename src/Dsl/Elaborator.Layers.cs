@@ -276,7 +276,7 @@ internal sealed partial class Elaborator
                 throw Error(DiagnosticCodes.TooManyArguments, at.Span, $"`{layer.Name.Text}` takes {parameters.Length} tensor{(parameters.Length == 1 ? "" : "s")}, and gets {given.Length}").And(layer.Name.Span, "declared here");
             if (inputs[slot] is not null)
                 throw Error(DiagnosticCodes.DuplicateArgument, input.Name?.Span ?? input.Syntax.Span, $"`{parameters[slot].Name.Text}` is given twice");
-            inputs[slot] = (input.Syntax, Tensor(input.Value, input.Syntax, parameters[slot].Type is TensorTypeSyntax type ? ElementType(type) : DType.Float));
+            inputs[slot] = Input(slot, input.Value, input.Syntax);
         }
 
         for (var i = 0; i < inputs.Length; i++)
@@ -285,10 +285,13 @@ internal sealed partial class Elaborator
                 continue;
             if (parameters[i].Default is not { } otherwise)
                 throw Error(DiagnosticCodes.MissingArgument, at.Span, $"`{layer.Name.Text}` needs the tensor `{parameters[i].Name.Text}`").And(parameters[i].Name.Span, "declared here");
-            inputs[i] = (otherwise, Tensor(Eval(otherwise, fileContext), otherwise));
+            inputs[i] = Input(i, Eval(otherwise, fileContext), otherwise);
         }
 
         return [.. inputs.Select(i => i!.Value)];
+
+        (ExprSyntax, Expr) Input(int slot, Value value, ExprSyntax syntax) =>
+            (syntax, Tensor(value, syntax, parameters[slot].Type is TensorTypeSyntax type ? ElementType(type) : DType.Float));
     }
 
     private static int IndexOf(ImmutableArray<ParameterSyntax> parameters, string name)
