@@ -66,11 +66,25 @@ public sealed partial class Expr
     }
 
     /// <summary>The graph with some nodes replaced by others of the same type.</summary>
-    public static ImmutableArray<Expr> Substitute(IReadOnlyList<Expr> roots, IReadOnlyDictionary<Expr, Expr> replacements)
+    /// <param name="roots">The graph.</param>
+    /// <param name="replacements">What stands in place of what; the replacements stay as they are.</param>
+    /// <param name="listener">Hears what was made of what.</param>
+    public static ImmutableArray<Expr> Substitute(IReadOnlyList<Expr> roots, IReadOnlyDictionary<Expr, Expr> replacements, IDerivationListener? listener = null)
     {
         var map = new Dictionary<Expr, Expr>();
         foreach (var node in PostOrder(roots, replacements.ContainsKey))
-            map[node] = replacements.TryGetValue(node, out var replacement) ? replacement : node.WithArgs(map);
+        {
+            if (replacements.TryGetValue(node, out var replacement))
+            {
+                map[node] = replacement;
+                continue;
+            }
+
+            map[node] = node.WithArgs(map);
+            if (map[node] != node)
+                listener?.Derived(map[node], node);
+        }
+
         return [.. roots.Select(r => map[r])];
     }
 
