@@ -67,6 +67,62 @@ internal sealed class Feeder
         }
     }
 
+    /// <summary>Makes the memory of a batch, for a session of a float type to take later.</summary>
+    public void Stage(DataSplit split, ReadOnlySpan<int> rows, DType floats, Augmenter? augmenter, long epoch, Dictionary<string, byte[]> staged)
+    {
+        foreach (var (name, value) in fed)
+        {
+            var type = value.DType == DType.Float ? floats : value.DType;
+            var column = split.Values(split.IndexOf(name));
+            var bytes = checked((IsBatched(value, split.IsWhole) ? rows.Length : column.Count) * column.Width * FusedKernelSpec.SizeOf(type));
+            if (!staged.TryGetValue(name, out var to) || to.Length < bytes)
+                staged[name] = to = new byte[bytes];
+            Fill(split, name, value, rows, to.AsSpan(0, bytes), type, augmenter, epoch);
+        }
+    }
+
+    /// <summary>Runs what was fed.</summary>
+    /// <exception cref="DataFormatException">A whole number of the data is out of the range that the model has for it.</exception>
+    public RunResult Run(Session session, DataSplit split, ReadOnlySpan<int> rows)
+    {
+        try
+        {
+            return session.Run();
+        }
+        catch (IndexException e)
+        {
+            throw Located(e, split, rows) ?? (Exception)e;
+        }
+    }
+
+    /// <summary>The row and column that an index came from.</summary>
+    private DataFormatException? Located(IndexException e, DataSplit split, ReadOnlySpan<int> rows)
+    {
+        foreach (var (name, value) in fed)
+        {
+            if (value.DType != DType.I64 || e.Index is not { } index)
+                continue;
+            var column = split.Values(split.IndexOf(name));
+            var isBatched = IsBatched(value, split.IsWhole);
+            var values = new long[column.Width];
+            for (var i = 0; i < (isBatched ? rows.Length : column.Count); i++)
+            {
+                var row = isBatched ? rows[i] : i;
+                column.Fill([row], System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()), DType.I64);
+                var at = Array.IndexOf(values, index);
+                if (at >= 0)
+                {
+                    var place = values.Length == 1 ? "" : $", place {at + 1}";
+                    return new DataFormatException(
+                        $"data, part '{split.Name}'", $"row {column.SourceRow(row) + 1}, column '{name}'{place}: {index} is out of range: the model has room for {e.Size} (0 … {e.Size - 1})",
+                        "Correct the data, or make the model's axis larger", e);
+                }
+            }
+        }
+
+        return null;
+    }
+
     private void Fill(DataSplit split, string name, Expr value, ReadOnlySpan<int> rows, Span<byte> to, DType type, Augmenter? augmenter, long epoch)
     {
         var column = split.IndexOf(name);

@@ -31,7 +31,7 @@ internal sealed class SplitEvaluation
         for (var i = 0; i < rows.Count; i++)
         {
             feeder.Feed(batch, split, rows[i]);
-            batch.Run();
+            feeder.Run(batch, split, rows[i]);
             for (var k = 0; k < averages; k++)
                 totals[k] += batch.ReadScalar(k) * rows[i].Length;
             for (var k = 0; k < columns.Length; k++)

@@ -14,7 +14,13 @@ namespace Dnn.Backend;
 /// <param name="Seconds">Of training since it began or was resumed.</param>
 public sealed record LogRecord(int Epoch, long Step, string Split, IReadOnlyList<KeyValuePair<string, double>> Values, double LearningRate, double Seconds)
 {
+    /// <summary>The key that is there, and true, for records of steps alone.</summary>
+    public const string StepKey = "partial";
+
     public double Loss => Values[0].Value;
+
+    /// <summary>Whether it is of some steps within the epoch, rather than of all of it.</summary>
+    public bool IsStep { get; init; }
 
     /// <summary>The line of <c>metrics.jsonl</c>.</summary>
     public string ToJson()
@@ -37,6 +43,8 @@ public sealed record LogRecord(int Epoch, long Step, string Split, IReadOnlyList
 
             json.WriteNumber("lr", LearningRate);
             json.WriteNumber("seconds", Math.Round(Seconds, 3));
+            if (IsStep)
+                json.WriteBoolean(StepKey, true);
             json.WriteEndObject();
         }
 
@@ -93,6 +101,7 @@ public sealed class Trainer
     private readonly Augmenter? augmenter;
     private readonly string[] valueNames;
     private readonly double[] sums;
+    private readonly double[] logged;
     private readonly Stopwatch clock = new();
     private readonly string watched;
     private readonly string watchedSplit;
@@ -112,16 +121,19 @@ public sealed class Trainer
         ArgumentNullException.ThrowIfNull(recipe);
         ArgumentNullException.ThrowIfNull(data);
         options ??= PlanOptions.Default;
+        if (recipe.Precision is { } precision)
+            options = options with { Float = precision };
         (this.model, this.recipe) = (model, recipe);
         this.data = data = data.Cast(options.Float);
         var train = data[DataDescription.Train];
         batches = new Batches(train.Rows, recipe.Optimizer is Lbfgs ? Math.Max(1, train.Rows) : recipe.Batch, recipe.Seed, recipe.Shuffle && recipe.Optimizer is not Lbfgs);
-        TotalSteps = Math.Min(recipe.Steps ?? long.MaxValue, (long)recipe.Epochs * batches.Count);
+        TotalSteps = Math.Min(recipe.Steps ?? long.MaxValue, recipe.Epochs * (((long)batches.Count + recipe.Accumulate - 1) / recipe.Accumulate));
         var program = TrainingStep.Build(model, recipe, TotalSteps).Simplify(model.Provenance);
         training = new Session(program, options);
         loop = recipe.Optimizer is Lbfgs lbfgs ? new LbfgsLoop(training, lbfgs) : null;
         valueNames = [.. program.Outputs.Select(o => o.Name).TakeWhile(n => n != TrainingStep.GradientNormName)];
         sums = new double[valueNames.Length];
+        logged = new double[valueNames.Length];
         feeder = new Feeder(model);
         feeder.Check(data);
         var others = data.Splits.Where(s => s.Name != DataDescription.Train).ToArray();
@@ -132,6 +144,12 @@ public sealed class Trainer
         augmenter = data.Augment.Count == 0 ? null : new Augmenter(data.Augment, data.Schema, recipe.Seed);
         feeder.Prepare(training, train, batches.Size);
         var weights = Initialization.Sample(model, recipe.Seed, options.Float);
+        if (recipe.StartFrom is { } file)
+        {
+            Start = StartReport.Read(file, model);
+            weights = weights.With(Start.Weights);
+        }
+
         if (initial is not null)
             weights = weights.With(initial);
         foreach (var state in program.States)
@@ -141,12 +159,19 @@ public sealed class Trainer
                 TrainingStep.StepName => Tensor.Scalar(0L),
                 TrainingStep.SeedName => Tensor.Scalar(recipe.Seed),
                 _ when weights.TryGet(state.Name, out var value) => value,
-                _ => Tensor.Zeros(options.Float, [.. state.Variable.Shape.Dims.Select(d => (int)d.Value)]),
+                _ when state.Name.StartsWith(TrainingStep.AveragePrefix, StringComparison.Ordinal) => weights[state.Name[TrainingStep.AveragePrefix.Length..]],
+                _ => Tensor.Zeros(state.Variable.DType == DType.Float ? options.Float : state.Variable.DType, [.. state.Variable.Shape.Dims.Select(d => (int)d.Value)]),
             });
         }
 
-        Best = Weights;
+        Best = Averaged;
     }
+
+    /// <summary>What <c>start_from</c> has loaded; null without it.</summary>
+    public StartReport? Start { get; }
+
+    /// <summary>The float type of the run.</summary>
+    public DType Float => training.Options.Float;
 
     /// <summary>Optimizer steps taken.</summary>
     public long Step => progress.Step;
@@ -162,6 +187,11 @@ public sealed class Trainer
 
     /// <summary>Parameters and buffers as they are, with the statistics that the data was normalized by.</summary>
     public Weights Weights => Kept(training).With(data.Statistics);
+
+    /// <summary>As <see cref="Weights"/>, with the running averages of the parameters where the recipe has <c>ema</c>: what is evaluated.</summary>
+    public Weights Averaged => recipe.Ema is null ? Weights : training.Program.States.Select(s => s.Name)
+        .Where(n => n.StartsWith(TrainingStep.AveragePrefix, StringComparison.Ordinal))
+        .Aggregate(Weights, (w, n) => w.With(n[TrainingStep.AveragePrefix.Length..], training.GetState(n)));
 
     /// <summary>Those where the watched value was best.</summary>
     public Weights Best { get; private set; }
@@ -180,16 +210,18 @@ public sealed class Trainer
     }
 
     /// <summary>
-    /// Trains, epoch after epoch; each gives a record a split. Between two records the state may be captured. When cancelled, it finishes
-    /// the step and ends.
+    /// Trains, epoch after epoch; each gives a record a split, and where the recipe logs steps, those give records of the training part. After a
+    /// step and between two records the state may be captured. When cancelled, it finishes the batch and ends.
     /// </summary>
     /// <param name="afterStep">Called after every step.</param>
-    /// <exception cref="NonFiniteException">A loss or gradient is not finite. The state is that of the step before.</exception>
+    /// <exception cref="NonFiniteException">A loss or gradient is not finite. The state is that of the batch before.</exception>
+    /// <exception cref="DataFormatException">A number of the data is out of the range that the model has for it; the message says where.</exception>
     public IEnumerable<LogRecord> Run(Action<Trainer>? afterStep = null, CancellationToken cancellation = default)
     {
         clock.Start();
         var before = clock.Elapsed;
         var train = data[DataDescription.Train];
+        using var prefetch = train.IsSlow || augmenter is not null ? new Prefetcher(feeder, training, train, augmenter) : null;
         while (progress.Epoch < recipe.Epochs && progress.Step < TotalSteps && !progress.Stopped)
         {
             batches.Start(progress.Epoch);
@@ -201,21 +233,32 @@ public sealed class Trainer
                     yield break;
                 }
 
-                RunStep(train);
-                afterStep?.Invoke(this);
+                if (!RunBatch(train, prefetch))
+                    continue;
+                if (recipe.LogEvery is { } every && progress.Step % every == 0)
+                {
+                    var record = StepRecord((clock.Elapsed - before).TotalSeconds);
+                    afterStep?.Invoke(this);
+                    yield return record;
+                }
+                else
+                {
+                    afterStep?.Invoke(this);
+                }
             }
 
             var seconds = (clock.Elapsed - before).TotalSeconds;
             var records = new List<LogRecord> { Record(DataDescription.Train, Averages(sums, progress.Rows), seconds) };
             if (evaluation is not null)
             {
-                var weights = Weights;
+                var weights = Averaged;
                 records.AddRange(data.Splits.Where(s => s.Name != DataDescription.Train).Select(s => Record(s.Name, evaluation.Run(weights, s, feeder, recipe.Batch), seconds)));
             }
 
             Judge(records);
-            progress = progress with { Epoch = progress.Epoch + 1, Batch = 0, Rows = 0, Lines = progress.Lines + records.Count };
+            progress = progress with { Epoch = progress.Epoch + 1, Batch = 0, Rows = 0, LoggedRows = 0, Lines = progress.Lines + records.Count };
             Array.Clear(sums);
+            Array.Clear(logged);
             foreach (var record in records)
                 yield return record;
         }
@@ -227,7 +270,7 @@ public sealed class Trainer
     public Weights Capture()
     {
         var all = Backend.Weights.From(training.Program.States.Select(s => KeyValuePair.Create(s.Name, training.GetState(s.Name))));
-        var saved = progress with { Sums = [.. sums.Select(s => s.ToString("R", CultureInfo.InvariantCulture))], Rate = rate };
+        var saved = progress with { Sums = Texts(sums), Logged = Texts(logged), Rate = rate };
         return all.With(data.Statistics).WithMetadata(ProgressKey, JsonSerializer.Serialize(saved));
     }
 
@@ -250,17 +293,19 @@ public sealed class Trainer
             throw new DataFormatException(where, "the training state is damaged", inner: e);
         }
 
-        if (read is null || read.Sums.Length != sums.Length)
+        if (read is null || read.Sums.Length != sums.Length || read.Logged.Length != sums.Length)
             throw new DataFormatException(where, "the training state is that of a model with other losses or metrics");
         foreach (var (name, _, _) in training.Program.States)
             training.SetState(name, state[name]);
         progress = read;
         rate = read.Rate;
         for (var i = 0; i < sums.Length; i++)
-            sums[i] = double.Parse(read.Sums[i], CultureInfo.InvariantCulture);
-        Best = best ?? Weights;
+            (sums[i], logged[i]) = (double.Parse(read.Sums[i], CultureInfo.InvariantCulture), double.Parse(read.Logged[i], CultureInfo.InvariantCulture));
+        Best = best ?? Averaged;
         return read.Lines;
     }
+
+    private static string[] Texts(double[] values) => [.. values.Select(v => v.ToString("R", CultureInfo.InvariantCulture))];
 
     /// <summary>The average losses and metrics of one split under some weights.</summary>
     /// <exception cref="DataFormatException">The weights or the data do not fit the model.</exception>
@@ -290,22 +335,48 @@ public sealed class Trainer
             session.SetState(name, name is TrainingStep.StepName or TrainingStep.SeedName ? Tensor.Scalar(0L) : weights[name]);
     }
 
-    private void RunStep(DataSplit train)
+    /// <summary>One batch.</summary>
+    /// <returns>Whether it has ended a step.</returns>
+    private bool RunBatch(DataSplit train, Prefetcher? prefetch)
     {
         var rows = batches[progress.Batch];
-        feeder.Feed(training, train, rows, augmenter, progress.Epoch);
+        if (prefetch is null)
+            feeder.Feed(training, train, rows, augmenter, progress.Epoch);
+        else
+            prefetch.Feed(batches, progress.Epoch, progress.Batch);
+        var isLast = Weigh(rows.Length);
         if (loop is not null)
         {
             RunLoop(rows.Length);
         }
         else
         {
-            if (training.Run() == RunResult.NotFinite)
+            if (feeder.Run(training, train, rows) == RunResult.NotFinite)
                 throw Blamed();
             Count(rows.Length);
         }
 
-        progress.Advance(rows.Length);
+        progress.Advance(rows.Length, isLast);
+        return isLast;
+    }
+
+    /// <summary>Where several batches make a step, feeds the part of its rows that this one has, and whether it is the last.</summary>
+    private bool Weigh(int rows)
+    {
+        if (recipe.Accumulate == 1)
+            return true;
+        var first = progress.Batch / recipe.Accumulate * recipe.Accumulate;
+        var end = Math.Min(first + recipe.Accumulate, batches.Count);
+        var all = 0;
+        for (var i = first; i < end; i++)
+            all += batches[i].Length;
+        var (weight, isLast) = ((double)rows / all, progress.Batch + 1 == end);
+        if (Float == DType.F32)
+            training.InputSpan<float>(TrainingStep.BatchWeightName)[0] = (float)weight;
+        else
+            training.InputSpan<double>(TrainingStep.BatchWeightName)[0] = weight;
+        training.InputSpan<bool>(TrainingStep.BatchIsLastName)[0] = isLast;
+        return isLast;
     }
 
     private void RunLoop(int rows)
@@ -347,6 +418,16 @@ public sealed class Trainer
     /// <summary>Either precision serves: what is there is cast.</summary>
     private static DType FloatTypeOf(Weights weights, string path) => weights.TryGet(path, out var tensor) && tensor.DType.IsFloat() ? tensor.DType : DType.F32;
 
+    /// <summary>The averages since the last record of a step.</summary>
+    private LogRecord StepRecord(double seconds)
+    {
+        var rows = progress.Rows - progress.LoggedRows;
+        var record = Record(DataDescription.Train, Averages([.. sums.Zip(logged, (s, l) => s - l)], rows), seconds) with { IsStep = true };
+        sums.CopyTo(logged, 0);
+        progress = progress with { LoggedRows = progress.Rows, Lines = progress.Lines + 1 };
+        return record;
+    }
+
     private LogRecord Record(string split, IReadOnlyList<KeyValuePair<string, double>> values, double seconds) =>
         new(progress.Epoch + 1, progress.Step, split, values, rate, seconds);
 
@@ -361,7 +442,7 @@ public sealed class Trainer
         var better = progress.BestEpoch == 0 || (stop.Maximize ? value > progress.BestValue + stop.MinDelta : value < progress.BestValue - stop.MinDelta);
         if (better)
         {
-            Best = Weights;
+            Best = Averaged;
             progress = progress with { BestValue = value, BestEpoch = progress.Epoch + 1 };
         }
         else if (recipe.EarlyStop is not null && progress.Epoch + 1 - progress.BestEpoch >= stop.Patience)
@@ -399,6 +480,9 @@ public sealed class Trainer
         /// <summary>Rows of this epoch that the sums hold.</summary>
         public long Rows { get; set; }
 
+        /// <summary>Those of them that records of steps have had.</summary>
+        public long LoggedRows { get; init; }
+
         public int Lines { get; init; }
 
         public double BestValue { get; init; }
@@ -411,10 +495,12 @@ public sealed class Trainer
 
         public string[] Sums { get; init; } = [];
 
-        public void Advance(int rows)
+        public string[] Logged { get; init; } = [];
+
+        public void Advance(int rows, bool endsStep)
         {
             Batch++;
-            Step++;
+            Step += endsStep ? 1 : 0;
             Rows += rows;
         }
     }

@@ -11,13 +11,12 @@ internal sealed class ModelFile
     private readonly CompileResult result;
     private readonly CompiledModel chosen;
 
-    private ModelFile(string path, CompileResult result, CompiledModel chosen, DataReader reader, ImmutableArray<KeyValuePair<string, string>> hypers)
+    private ModelFile(string path, CompileResult result, CompiledModel chosen, DataReader reader)
     {
         Path = path;
         this.result = result;
         this.chosen = chosen;
         Reader = reader;
-        Hypers = hypers;
     }
 
     /// <summary>A file that is not there, or that nobody may read.</summary>
@@ -38,7 +37,7 @@ internal sealed class ModelFile
     public string? TextAt(SourceLocation at) => at.File == result.Syntax.Source.Path ? result.Syntax.Source.Text.Substring(at.Start, at.Length) : null;
 
     /// <summary>What the hyperparameters of file and model are, as text.</summary>
-    public ImmutableArray<KeyValuePair<string, string>> Hypers { get; }
+    public IEnumerable<KeyValuePair<string, string>> Hypers => chosen.Hypers;
 
     /// <summary>The seed of the train block; 0 without one.</summary>
     public long Seed => chosen.Recipe?.Seed ?? 0;
@@ -50,6 +49,9 @@ internal sealed class ModelFile
     public (TrainingRecipe Recipe, DataDescription Data) Training() => HasTraining
         ? (chosen.Recipe!, chosen.Data!)
         : throw new FileErrorsException($"{Path}: nothing trains {Model.Name}; a block like this does:\n\n  train {Model.Name} on data_name {{\n    optimizer adam(lr = 0.001)\n    epochs    10\n  }}\n");
+
+    /// <summary>The weights to start from, with their path below the file's folder.</summary>
+    public StartFrom? Beside(StartFrom? start) => start is null ? null : start with { Path = System.IO.Path.Combine(Folder(Path), start.Path) };
 
     /// <summary>A data declaration by name; that of the train block where there is no name.</summary>
     public DataDescription Data(string? name)
@@ -74,7 +76,7 @@ internal sealed class ModelFile
         Show(invocation, diagnostics);
         if (result?.Chosen is not { Model: not null } chosen)
             throw new FileErrorsException($"{path}: the file has no model");
-        return new ModelFile(path, result, chosen, reader, HypersOf(result, chosen, Options(invocation).Overrides));
+        return new ModelFile(path, result, chosen, reader);
     }
 
     /// <summary>Compiles a file, data included, and says nothing.</summary>
@@ -161,35 +163,5 @@ internal sealed class ModelFile
         var names = Directory.EnumerateFiles(Folder(path), "*.dnn").Take(1000).Select(f => System.IO.Path.GetFileName(f));
         var name = System.IO.Path.GetFileName(path);
         return Suggestion.Closest(name, names) is { } near ? System.IO.Path.Combine(System.IO.Path.GetDirectoryName(path) ?? "", near) : null;
-    }
-
-    /// <summary>The text that gives each hyperparameter its value: the override, the argument of the train block, the default.</summary>
-    private static ImmutableArray<KeyValuePair<string, string>> HypersOf(CompileResult result, CompiledModel chosen, IReadOnlyDictionary<string, string> overrides)
-    {
-        var declarations = result.Syntax.Root.Declarations;
-        var model = chosen.Declaration;
-        var train = chosen.IsTraining
-            ? declarations.OfType<TrainSyntax>().FirstOrDefault(t => t.Name?.Text == chosen.Name && t.Model.Callee.Span.Text == chosen.ModelName)
-            : null;
-        var values = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (name, hyper) in result.Hypers)
-            values[name] = hyper.Value.Span.Text;
-        var parameters = model.Hypers?.Parameters ?? [];
-        for (var i = 0; i < parameters.Length; i++)
-        {
-            var name = parameters[i].Name.Text;
-            var arguments = train?.Model.Arguments ?? [];
-            var argument = arguments.FirstOrDefault(a => a.Name?.Text == name) ?? (i < arguments.Length && arguments[i].Name is null ? arguments[i] : null);
-            if ((argument?.Value ?? parameters[i].Default) is { } value)
-                values[name] = value.Span.Text;
-        }
-
-        foreach (var (name, value) in overrides)
-        {
-            if (values.ContainsKey(name) || parameters.Any(p => p.Name.Text == name))
-                values[name] = value;
-        }
-
-        return [.. values];
     }
 }

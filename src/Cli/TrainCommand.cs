@@ -39,13 +39,17 @@ internal sealed class TrainCommand : CliCommand
         if (invocation.Get(resume) && invocation.Get(weights) is not null)
             throw new UsageException("--resume goes on from the state of the run, so --weights has no part in it: leave one of them out");
         var (recipe, description) = source.Training();
-        recipe = Limit(recipe with { Seed = invocation.Get(seed) ?? recipe.Seed }, invocation.Get(epochs), invocation.Get(steps));
-        var folder = new RunFolder(invocation.Get(output) ?? Path.Combine("runs", Path.GetFileNameWithoutExtension(source.Path)));
-        var options = Common.Plan(invocation.Get(dtype), invocation.Get(threads), invocation.Get(provider));
+        recipe = Limit(recipe with { Seed = invocation.Get(seed) ?? recipe.Seed, Precision = invocation.Get(dtype) ?? recipe.Precision }, invocation.Get(epochs), invocation.Get(steps));
+        // What a run goes on from, or is told to start from, takes the place of the file's.
+        recipe = recipe with { StartFrom = invocation.Get(resume) || invocation.Get(weights) is not null ? null : source.Beside(recipe.StartFrom) };
+        var folder = new RunFolder(invocation.Get(output) ?? Path.Combine("runs", Path.GetFileNameWithoutExtension(source.Path)), recipe.LogEvery is not null);
+        var options = Common.Plan(null, invocation.Get(threads), invocation.Get(provider));
         var data = source.Reader.Read(description);
         var initial = invocation.Get(weights) is { } path ? WeightsFile.Load(path, source) : null;
         var trainer = new Trainer(source.Model, recipe, data, options, initial);
         invocation.Note(Describe(source.Model, recipe, data, trainer, options));
+        if (trainer.Start is { } start)
+            invocation.Note(start.ToString());
         if (invocation.Get(dryRun))
         {
             if (invocation.Json)
@@ -55,13 +59,13 @@ internal sealed class TrainCommand : CliCommand
             return 0;
         }
 
-        var labels = Labels(recipe, options).Label(source);
+        var labels = Labels(recipe, trainer).Label(source);
         folder.Create();
         if (invocation.Get(resume))
             Resume(trainer, folder, labels, source, invocation);
         else
             Begin(folder, invocation);
-        return new Run(source, trainer, data.Splits.Length, folder, labels, invocation).Execute();
+        return new Run(source, trainer, recipe.Checkpoint, data.Splits.Length, folder, labels, invocation).Execute();
     }
 
     /// <summary>A limit of the command line takes the place of both of the file's.</summary>
@@ -71,7 +75,7 @@ internal sealed class TrainCommand : CliCommand
 
     private static string Describe(Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, PlanOptions options) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{model.Name}: {model.ParameterCount:N0} parameters; {string.Join(", ", data.Splits.Select(s => $"{s.Name} {s.Rows:N0} rows"))}; {trainer.TotalSteps:N0} step{(trainer.TotalSteps == 1 ? "" : "s")} of {Math.Min(recipe.Batch, data["train"].Rows)} rows; {options.Float.Text()}, {options.Threads} thread{(options.Threads == 1 ? "" : "s")}");
+        $"{model.Name}: {model.ParameterCount:N0} parameters; {string.Join(", ", data.Splits.Select(s => $"{s.Name} {s.Rows:N0} rows"))}; {trainer.TotalSteps:N0} step{(trainer.TotalSteps == 1 ? "" : "s")} of {Math.Min((long)recipe.Batch * recipe.Accumulate, data["train"].Rows)} rows; {trainer.Float.Text()}, {options.Threads} thread{(options.Threads == 1 ? "" : "s")}");
 
     private static string Plan(Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, RunFolder folder) => JsonText.Object(json =>
     {
@@ -79,6 +83,8 @@ internal sealed class TrainCommand : CliCommand
         json.WriteNumber("parameters", model.ParameterCount);
         json.WriteNumber("steps", trainer.TotalSteps);
         json.WriteNumber("batch", recipe.Batch);
+        if (trainer.Start is { } start)
+            json.WriteStrings("loaded", start.Weights.Paths);
         json.WriteStartObject("rows");
         foreach (var split in data.Splits)
             json.WriteNumber(split.Name, split.Rows);
@@ -87,10 +93,11 @@ internal sealed class TrainCommand : CliCommand
     });
 
     /// <summary>What a run that is resumed has to agree on.</summary>
-    private static Weights Labels(TrainingRecipe recipe, PlanOptions options) => new (string Name, object? Value)[]
+    private static Weights Labels(TrainingRecipe recipe, Trainer trainer) => new (string Name, object? Value)[]
     {
-        ("batch", recipe.Batch), ("seed", recipe.Seed), ("shuffle", recipe.Shuffle), ("dtype", options.Float.Text()), ("clip_norm", recipe.ClipNorm),
-        ("clip_value", recipe.ClipValue), ("decay_all", recipe.DecayAll), ("optimizer", recipe.Optimizer), ("early_stop", recipe.EarlyStop),
+        ("batch", recipe.Batch), ("seed", recipe.Seed), ("shuffle", recipe.Shuffle), ("dtype", trainer.Float.Text()), ("clip_norm", recipe.ClipNorm),
+        ("clip_value", recipe.ClipValue), ("decay_all", recipe.DecayAll), ("decay_on", recipe.DecayOn), ("accumulate", recipe.Accumulate), ("ema", recipe.Ema), ("freeze", recipe.Freeze),
+        ("optimizer", recipe.Optimizers), ("early_stop", recipe.EarlyStop), ("log", recipe.LogEvery),
     }.Aggregate(Weights.Empty, (w, l) => w.WithMetadata("train." + l.Name, string.Create(CultureInfo.InvariantCulture, $"{l.Value ?? "none"}")));
 
     private static void Begin(RunFolder folder, Invocation invocation)
@@ -115,7 +122,7 @@ internal sealed class TrainCommand : CliCommand
     }
 
     /// <summary>One run: steps, records, checkpoints, and what is shown of them.</summary>
-    private sealed class Run(ModelFile source, Trainer trainer, int splits, RunFolder folder, Weights labels, Invocation invocation)
+    private sealed class Run(ModelFile source, Trainer trainer, CheckpointPlan? checkpoints, int splits, RunFolder folder, Weights labels, Invocation invocation)
     {
         private readonly Stopwatch sinceView = new(), sinceSave = Stopwatch.StartNew();
         private LogRecord[] best = [];
@@ -153,9 +160,8 @@ internal sealed class TrainCommand : CliCommand
         private void Train(Action<Trainer>? afterStep, Action<IReadOnlyList<LogRecord>> show, CancellationToken cancellation)
         {
             var epoch = new List<LogRecord>();
-            foreach (var record in trainer.Run(afterStep, cancellation))
+            foreach (var record in trainer.Run(AfterStep, cancellation))
             {
-                epoch.Add(record);
                 folder.Append(record);
                 if (invocation.Json)
                 {
@@ -163,6 +169,13 @@ internal sealed class TrainCommand : CliCommand
                     invocation.Output.Flush();
                 }
 
+                if (record.IsStep)
+                {
+                    show([record]);
+                    continue;
+                }
+
+                epoch.Add(record);
                 if (epoch.Count < splits)
                     continue;
                 if (trainer.BestEpoch == record.Epoch)
@@ -170,8 +183,21 @@ internal sealed class TrainCommand : CliCommand
                 unsaved = trainer.Capture();
                 show(epoch);
                 epoch.Clear();
-                if (sinceSave.Elapsed > SaveEvery)
+                var isDue = checkpoints is { InSteps: false } && record.Epoch % checkpoints.Every == 0;
+                if (isDue)
+                    folder.Keep(FormattableString.Invariant($"epoch-{record.Epoch:D4}"), trainer.Averaged.Label(source), checkpoints!.Keep);
+                if (isDue || sinceSave.Elapsed > SaveEvery)
                     Save();
+            }
+
+            void AfterStep(Trainer t)
+            {
+                afterStep?.Invoke(t);
+                if (checkpoints is not { InSteps: true } || t.Step % checkpoints.Every != 0)
+                    return;
+                folder.Keep(FormattableString.Invariant($"step-{t.Step:D6}"), t.Averaged.Label(source), checkpoints.Keep);
+                unsaved = t.Capture();
+                Save();
             }
 
             if (trainer.End == TrainingEnd.Interrupted)
@@ -230,7 +256,7 @@ internal sealed class TrainCommand : CliCommand
         }
 
         private static string Line(IReadOnlyList<LogRecord> records) =>
-            string.Create(CultureInfo.InvariantCulture, $"epoch {records[0].Epoch}, step {records[0].Step}: {string.Join("; ", records.Select(Values))}; {records[0].Seconds:0.0} s");
+            string.Create(CultureInfo.InvariantCulture, $"{(records[0].IsStep ? "  " : "")}epoch {records[0].Epoch}, step {records[0].Step}: {string.Join("; ", records.Select(Values))}; {records[0].Seconds:0.0} s");
 
         private static string Values(LogRecord record) => $"{record.Split} {string.Join(", ", record.Values.Select(v => $"{v.Key} {v.Value.ToString("0.0000", CultureInfo.InvariantCulture)}"))}";
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dnn.Backend;
 using Dnn.Graph;
 
@@ -39,7 +40,7 @@ internal static class WeightsFile
     /// <summary>Holds what a file says of itself against what it should say; what only one of them says does not matter.</summary>
     public static void RequireSame(string path, Weights actual, Weights expected, Func<string, bool> matters)
     {
-        var differences = expected.Metadata.Where(m => matters(m.Key) && actual.Metadata.TryGetValue(m.Key, out var other) && other != m.Value)
+        var differences = expected.Metadata.Where(m => matters(m.Key) && actual.Metadata.TryGetValue(m.Key, out var other) && !IsSame(other, m.Value))
             .Select(m => (m.Key, There: actual.Metadata[m.Key], Here: m.Value)).ToArray();
         if (differences.Length == 0)
             return;
@@ -49,4 +50,8 @@ internal static class WeightsFile
             "this is of another run: " + string.Join("; ", differences.Select(d => $"{d.Key[(d.Key.IndexOf('.', StringComparison.Ordinal) + 1)..]} is {d.There} there and {d.Here} here")),
             hypers.Length == differences.Length ? $"Use `{string.Join(" ", hypers)}`" : "Use the file that goes with this one");
     }
+
+    /// <summary>Numbers are the same however they are written.</summary>
+    private static bool IsSame(string a, string b) => a == b
+        || (double.TryParse(a, NumberStyles.Float, CultureInfo.InvariantCulture, out var x) && double.TryParse(b, NumberStyles.Float, CultureInfo.InvariantCulture, out var y) && x.Equals(y));
 }

@@ -63,9 +63,6 @@ internal sealed partial class Binder
         }
     }
 
-    private static Diagnostic NotYetOption(string block, string name, TextSpan span, IEnumerable<string> known) =>
-        DiagnosticCodes.NotYet.At(span, $"`{name}` is part of the language, but this version does not have it yet").WithNote($"a {block} block has: {string.Join(", ", known)}");
-
     private void Train(TrainSyntax train)
     {
         ModelCall((NameSyntax)train.Model.Callee, train.Model.Arguments);
@@ -98,12 +95,6 @@ internal sealed partial class Binder
     private void TrainOption(TrainOptionSyntax option, Dictionary<string, TextSpan> seen)
     {
         var text = option.Name.Text;
-        if (TrainOptions.Planned.Contains(text))
-        {
-            Report(NotYetOption("train", text, option.Name.Span, TrainOptions.All.Select(o => o.Name)));
-            return;
-        }
-
         if (TrainOptions.Find(text) is not { } row)
         {
             Report(DiagnosticCodes.UnknownOption.At(option.Name.Span, $"a train block has no option `{text}`")
@@ -111,20 +102,34 @@ internal sealed partial class Binder
             return;
         }
 
-        if (option.On is not null || option.Minimize is not null || option.Every is not null)
-            Report(DiagnosticCodes.NotYet.At(option.Span, "`on`, `minimize` and `every` are part of the language, but this version trains all parameters on the sum of the losses"));
-        if (!seen.TryAdd(text, option.Name.Span))
+        if (text != "optimizer" && (option.On?.Span ?? option.Minimize?.Span ?? option.Every?.Span) is { } tail)
+            Report(DiagnosticCodes.MisplacedTail.At(tail, "`on`, `minimize` and `every` without `=` go with `optimizer` alone").WithNote($"it takes {text} {row.Signature}"));
+        if (text != "start_from" && (option.Only.FirstOrDefault()?.Span ?? option.Renames.FirstOrDefault()?.Span) is { } file)
+            Report(DiagnosticCodes.MisplacedTail.At(file, "`only` and `rename` go with `start_from` alone").WithNote($"it takes {text} {row.Signature}"));
+        if (option.Every is { } every)
+            Expression(every);
+        if (!seen.TryAdd(text, option.Name.Span) && text != "optimizer")
+            Report(DiagnosticCodes.DuplicateArgument.At(option.Name.Span, $"`{text}` stands twice").With(seen[text], "here, too"));
+        if (row.Parameters is [{ Kind: ParameterKind.Paths, IsVariadic: true } parts])
         {
-            Report(text == "optimizer"
-                ? DiagnosticCodes.NotYet.At(option.Name.Span, "several optimizers are part of the language, but this version has one a train block").With(seen[text], "the other one")
-                : DiagnosticCodes.DuplicateArgument.At(option.Name.Span, $"`{text}` stands twice").With(seen[text], "here, too"));
+            if (option.Arguments.IsEmpty)
+                Report(DiagnosticCodes.MissingArgument.At(option.Name.Span, $"`{text}` needs `{parts.Name}`").WithNote($"it takes {text} {row.Signature}"));
+            foreach (var argument in option.Arguments.Where(a => a.Name is { } name && name.Text != parts.Name))
+                Report(DiagnosticCodes.UnknownArgument.At(argument.Name!.Value.Span, $"`{text}` has no parameter `{argument.Name.Value.Text}`").WithNote($"it takes {text} {row.Signature}"));
+            return;
         }
 
-        Slot[] slots = [.. row.Parameters.Select(p => new Slot(p.Name, p.IsRequired))];
+        if (text == "precision" && option.Arguments is [{ Value: { Bare: NameSyntax { Name.Text: var type } } value }] && type is "bf16" or "f16" or "half" or "float16" or "bfloat16" or "mixed")
+        {
+            Report(DiagnosticCodes.UnknownWord.At(value.Span, $"`{type}` is not there: .NET has no arithmetic of 16 bits that is faster than f32, so it would only lose digits").WithNote("`precision` takes f32 or f64"));
+            return;
+        }
+
+        Slot[] slots = [.. row.Parameters.Select(p => p.Slot)];
         var places = ArgumentMatcher.Match($"`{text}`", $"{text} {row.Signature}", slots, option.Arguments, 0, option.Name.Span, Report);
         for (var i = 0; i < option.Arguments.Length; i++)
         {
-            if (places[i] >= 0 && !(text == "early_stop" && row.Parameters[places[i]].Name == "on"))
+            if (places[i] >= 0 && row.Parameters[places[i]].Kind != ParameterKind.Paths)
                 Argument(option.Arguments[i].Value, row.Parameters[places[i]]);
         }
     }

@@ -85,6 +85,9 @@ public enum ParameterKind
 
     /// <summary>Sizes under names that the caller chooses.</summary>
     Named,
+
+    /// <summary>Parts of the model by their paths, or what is measured: <c>encoder.fc</c>, <c>validation.loss</c>. Their names are none of the file's.</summary>
+    Paths,
 }
 
 /// <summary>One parameter of a row: read from the signature's text.</summary>
@@ -210,6 +213,8 @@ public sealed class CatalogEntry
                 words = ["same", "valid"];
             else if (kind == ParameterKind.Init)
                 words = ["auto"];
+            else if (kind == ParameterKind.Paths)
+                words = ["matrices", "all"];
             var @default = equal < 0 ? null : part[(equal + 3)..];
             if (kind == ParameterKind.Layer && @default is not null)
                 kind = ParameterKind.Recipe;

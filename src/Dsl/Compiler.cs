@@ -42,6 +42,9 @@ public sealed record CompiledModel(string? Name, string ModelName, Model? Model,
     /// <summary>Whether a <c>train</c> block stands behind it.</summary>
     public bool IsTraining { get; init; }
 
+    /// <summary>The values of the hyperparameters of file and model, as text, by the names that <c>--set</c> knows: <c>16 * 2</c> is 32.</summary>
+    public required ImmutableSortedDictionary<string, string> Hypers { get; init; }
+
     /// <summary>The declaration of the model, perhaps in an imported file.</summary>
     public required ModelSyntax Declaration { get; init; }
 }
@@ -64,9 +67,6 @@ public sealed class CompileResult
 
     /// <summary>All files, what is imported before what imports it; <see cref="Syntax"/> is the last.</summary>
     public ImmutableArray<SyntaxTree> Files => [.. Binding.Modules.Select(m => m.Tree)];
-
-    /// <summary>The hyperparameters of all files by the names that <c>--set</c> knows.</summary>
-    public IEnumerable<KeyValuePair<string, HyperSyntax>> Hypers => Binding.Hypers.Select(h => KeyValuePair.Create(h.Value, h.Key));
 
     /// <summary>In order of place, those of imported files before those of the file that imports.</summary>
     public ImmutableArray<Diagnostic> Diagnostics { get; }
@@ -167,30 +167,40 @@ public static class Compiler
         var top = new Elaborator(binding, overrides, report, "");
         foreach (var module in binding.Modules)
             top.TopLevel(module.Tree.Root);
-        var binder = new DataBinder(overrides, top, options.DataReader, report);
+        var binder = new DataBinder(top, options.DataReader, report);
+        var recipes = new RecipeBinder(overrides, top, report);
         var data = binding.Data.ToDictionary(d => d, binder.Data);
         var models = ImmutableArray.CreateBuilder<CompiledModel>();
         foreach (var train in binding.Trains)
         {
             var syntax = (ModelSyntax)binding.Uses[(NameSyntax)train.Model.Callee].Declaration!;
-            var model = new Elaborator(binding, overrides, report, syntax.Name.Text, options.Decoding).Model(syntax, train.Model.Arguments);
+            var elaborator = new Elaborator(binding, overrides, report, syntax.Name.Text, options.Decoding);
+            var model = elaborator.Model(syntax, train.Model.Arguments);
             var source = (DataSyntax)binding.File[train.Data.Text].Declaration!;
             var value = data[source];
-            var recipe = binder.Recipe(train, model, value?.Description);
+            var recipe = recipes.Recipe(train, options.Decoding ? null : model, value?.Description);
             if (model is not null && !options.Decoding && value?.Schema is { } schema)
                 binder.CheckColumns(syntax, model, source, schema);
             if (model is { Losses.IsEmpty: true })
                 report(DiagnosticCodes.MissingLoss.At(train.Model.Span, $"`{model.Name}` has no `loss`, so there is nothing to minimize").With(syntax.Name.Span, "declared here"));
-            models.Add(new CompiledModel(train.Name?.Text, syntax.Name.Text, model, value?.Description, value?.Schema, recipe) { IsTraining = true, Declaration = syntax });
+            models.Add(new CompiledModel(train.Name?.Text, syntax.Name.Text, model, value?.Description, value?.Schema, recipe) { IsTraining = true, Declaration = syntax, Hypers = Hypers(top, elaborator) });
         }
 
         foreach (var syntax in binding.Models.Where(m => models.All(c => c.Declaration != m)))
-            models.Add(new CompiledModel(null, syntax.Name.Text, new Elaborator(binding, overrides, report, syntax.Name.Text, options.Decoding).Model(syntax, []), null, null, null) { Declaration = syntax });
+        {
+            var elaborator = new Elaborator(binding, overrides, report, syntax.Name.Text, options.Decoding);
+            models.Add(new CompiledModel(null, syntax.Name.Text, elaborator.Model(syntax, []), null, null, null) { Declaration = syntax, Hypers = Hypers(top, elaborator) });
+        }
+
         foreach (var test in binding.Tests)
             TestRunner.Check(binding, overrides, test, report);
         ReportChoice(binding, options, report);
         return (models.ToImmutable(), [.. binding.Data.Select(d => data[d]).Where(d => d is not null).Select(d => d!.Value.Description)]);
     }
+
+    /// <summary>Those of the files, and those of the model, which come first where both have a name.</summary>
+    private static ImmutableSortedDictionary<string, string> Hypers(Elaborator top, Elaborator model) =>
+        ImmutableSortedDictionary.CreateRange(StringComparer.Ordinal, top.Settings).SetItems(model.Settings);
 
     private static void ReportChoice(Binding binding, CompileOptions options, Action<Diagnostic> report)
     {
@@ -212,6 +222,6 @@ public static class Compiler
     [
         .. binding.Hypers.Values,
         .. binding.Models.SelectMany(m => m.Hypers?.Parameters ?? []).Select(p => p.Name.Text),
-        .. binding.Trains.SelectMany(DataBinder.Settings),
+        .. binding.Trains.SelectMany(RecipeBinder.Settings),
     ];
 }

@@ -3,8 +3,8 @@ using Dnn.Graph;
 
 namespace Dnn.Dsl;
 
-/// <summary>Evaluates <c>data</c> and <c>train</c> declarations into descriptions, and checks data against models.</summary>
-internal sealed class DataBinder(Overrides overrides, Elaborator elaborator, IDataReader? reader, Action<Diagnostic> report)
+/// <summary>Evaluates <c>data</c> declarations into descriptions, and checks data against models.</summary>
+internal sealed class DataBinder(Elaborator elaborator, IDataReader? reader, Action<Diagnostic> report)
 {
     // ---- Data --------------------------------------------------------------------------------------------------------
 
@@ -69,9 +69,9 @@ internal sealed class DataBinder(Overrides overrides, Elaborator elaborator, IDa
             case "flip":
                 return new FlipAugmentation(given is not null && Flag(given));
             case "crop":
-                return new CropAugmentation((int)Count((elaborator.Eval(given!.Value, elaborator.FileContext), given.Value), "padding", CountUnit.None, 1, int.MaxValue));
+                return new CropAugmentation((int)RecipeBinder.Count(elaborator.Eval(given!.Value, elaborator.FileContext), given.Value, "padding", CountUnit.None, 1, int.MaxValue));
             default:
-                return new NoiseAugmentation(Positive((elaborator.Eval(given!.Value, elaborator.FileContext), given.Value), "std"));
+                return new NoiseAugmentation(RecipeBinder.Positive(elaborator.Eval(given!.Value, elaborator.FileContext), given.Value, "std"));
         }
     }
 
@@ -121,216 +121,6 @@ internal sealed class DataBinder(Overrides overrides, Elaborator elaborator, IDa
             var line = data.Options.FirstOrDefault(o => e.Reason.StartsWith(o.Name.Text, StringComparison.Ordinal));
             throw Elaborator.Error(DiagnosticCodes.InvalidData, line?.Span ?? data.Source.Span, e.Message);
         }
-    }
-
-    // ---- Training ----------------------------------------------------------------------------------------------------
-
-    /// <summary>The recipe of a train block; null after an error, which is reported.</summary>
-    public TrainingRecipe? Recipe(TrainSyntax train, Model? model, DataDescription? data)
-    {
-        var recipe = new Draft();
-        var fine = true;
-        foreach (var row in TrainOptions.All)
-        {
-            var option = train.Options.FirstOrDefault(o => o.Name.Text == row.Name);
-            fine &= elaborator.Try(() => Option(row, option, train, recipe, model, data));
-        }
-
-        if (recipe.Optimizer is null && fine)
-        {
-            report(DiagnosticCodes.MissingOptimizer.At(train.Model.Span, "this train block has no optimizer").WithNote("for example: optimizer adam(lr = 0.001)"));
-            return null;
-        }
-
-        return fine ? recipe.Complete() : null;
-    }
-
-    /// <summary>The names that <c>--set</c> may use for a train block.</summary>
-    public static IEnumerable<string> Settings(TrainSyntax train)
-    {
-        foreach (var row in TrainOptions.All)
-        {
-            yield return $"train.{row.Name}";
-            foreach (var parameter in row.Parameters.Skip(row.Name == "early_stop" ? 0 : 1))
-                yield return $"train.{row.Name}.{parameter.Name}";
-        }
-
-        if (train.Options.FirstOrDefault(o => o.Name.Text == "optimizer")?.Arguments is [{ Value: CallSyntax { Callee: NameSyntax name } }, ..] && Catalog.Find(name.Name.Text) is { } entry)
-        {
-            foreach (var parameter in entry.Parameters)
-                yield return $"train.optimizer.{parameter.Name}";
-        }
-    }
-
-    private sealed class Draft
-    {
-        public Optimizer? Optimizer { get; set; }
-
-        public Func<TrainingRecipe, TrainingRecipe> More { get; set; } = r => r;
-
-        public bool HasEpochs { get; set; }
-
-        public bool HasSteps { get; set; }
-
-        public TrainingRecipe Complete()
-        {
-            var recipe = More(new TrainingRecipe { Optimizer = Optimizer! });
-
-            // Steps alone are a limit of their own.
-            return HasSteps && !HasEpochs ? recipe with { Epochs = int.MaxValue } : recipe;
-        }
-
-        public void Add(Func<TrainingRecipe, TrainingRecipe> change)
-        {
-            var before = More;
-            More = r => change(before(r));
-        }
-    }
-
-    private void Option(OptionRow row, TrainOptionSyntax? option, TrainSyntax train, Draft recipe, Model? model, DataDescription? data)
-    {
-        var values = new Dictionary<string, (Value Value, ExprSyntax Syntax)>(StringComparer.Ordinal);
-        Slot[] slots = [.. row.Parameters.Select(p => new Slot(p.Name, p.IsRequired))];
-        var places = option is null ? [] : ArgumentMatcher.Match($"`{row.Name}`", row.Signature, slots, option.Arguments, 0, null, _ => { });
-        for (var i = 0; i < row.Parameters.Length; i++)
-        {
-            var parameter = row.Parameters[i];
-            var at = Array.IndexOf(places, i);
-            var syntax = (i == 0 && row.Name != "early_stop" ? overrides.Take($"train.{row.Name}", null) : null)
-                ?? overrides.Take($"train.{row.Name}.{parameter.Name}", null)
-                ?? (at >= 0 ? option!.Arguments[at].Value : null);
-            if (syntax is null)
-                continue;
-            if (row.Name == "optimizer")
-                syntax = WithOverrides(syntax);
-            values[parameter.Name] = (parameter.Name == "on" ? new StringValue(Dotted(syntax)) : elaborator.Eval(syntax, elaborator.FileContext), syntax);
-        }
-
-        if (values.Count == 0 && option is null)
-            return;
-        switch (row.Name)
-        {
-            case "optimizer":
-                var (value, where) = values["optimizer"];
-                recipe.Optimizer = (value as OptimizerValue)?.Optimizer ?? throw Elaborator.Error(DiagnosticCodes.TypeMismatch, where.Span, $"`optimizer` takes an optimizer such as adam(lr = 0.001), and this is {value.Describe()}");
-                break;
-            case "batch":
-                var batch = Count(values["size"], "batch", CountUnit.None, 1, int.MaxValue);
-                recipe.Add(r => r with { Batch = (int)batch });
-                break;
-            case "epochs":
-                var epochs = Count(values["count"], "epochs", CountUnit.Epochs, 0, int.MaxValue);
-                recipe.HasEpochs = true;
-                recipe.Add(r => r with { Epochs = (int)epochs });
-                break;
-            case "steps":
-                var steps = Count(values["count"], "steps", CountUnit.Steps, 0, long.MaxValue / 2);
-                recipe.HasSteps = true;
-                recipe.Add(r => r with { Steps = steps });
-                break;
-            case "clip_norm":
-                var norm = Positive(values["norm"], "clip_norm");
-                recipe.Add(r => r with { ClipNorm = norm });
-                break;
-            case "clip_value":
-                var limit = Positive(values["value"], "clip_value");
-                recipe.Add(r => r with { ClipValue = limit });
-                break;
-            case "seed":
-                var seed = Count(values["seed"], "seed", CountUnit.None, 0, long.MaxValue / 2);
-                recipe.Add(r => r with { Seed = seed });
-                break;
-            case "shuffle":
-                var shuffle = values["shuffle"] is ({ } v, var at) && v is BoolValue { IsPhase: false } b ? b.InTraining : throw Elaborator.Error(DiagnosticCodes.TypeMismatch, values["shuffle"].Syntax.Span, "`shuffle` takes true or false");
-                recipe.Add(r => r with { Shuffle = shuffle });
-                break;
-            case "weight_decay_on":
-                var all = values["which"].Value is WordValue { Word: "all" } or StringValue { Text: "all" };
-                recipe.Add(r => r with { DecayAll = all });
-                break;
-            case "early_stop":
-                var stop = EarlyStop(values, option?.Name.Span ?? train.Model.Span, model, data);
-                recipe.Add(r => r with { EarlyStop = stop });
-                break;
-        }
-    }
-
-    private ExprSyntax WithOverrides(ExprSyntax syntax)
-    {
-        if (syntax.Bare is not CallSyntax { Callee: NameSyntax name } call || Catalog.Find(name.Name.Text) is not { Kind: CatalogKind.Optimizer } entry)
-            return syntax;
-        var arguments = call.Arguments;
-        for (var i = 0; i < entry.Parameters.Length; i++)
-        {
-            var parameter = entry.Parameters[i];
-            if (overrides.Take($"train.optimizer.{parameter.Name}", null) is not { } value)
-                continue;
-            var at = arguments.ToList().FindIndex(a => a.Name?.Text == parameter.Name);
-            at = at < 0 && i < arguments.Length && arguments[i].Name is null ? i : at;
-            var argument = new ArgumentSyntax(value.Span, new Identifier(parameter.Name, value.Span), value);
-            arguments = at < 0 ? arguments.Add(argument) : arguments.SetItem(at, arguments[at].Name is null ? new ArgumentSyntax(value.Span, null, value) : argument);
-        }
-
-        return arguments == call.Arguments ? syntax : new CallSyntax(call.Span, call.Callee, arguments);
-    }
-
-    private static string Dotted(ExprSyntax syntax) => syntax.Bare switch
-    {
-        NameSyntax name => name.Name.Text,
-        StringSyntax text => text.Value,
-        FieldSyntax field => $"{Dotted(field.Target)}.{field.Name.Text}",
-        _ => throw Elaborator.Error(DiagnosticCodes.TypeMismatch, syntax.Span, "what is watched is a loss or metric of a part: validation.loss"),
-    };
-
-    private static long Count((Value Value, ExprSyntax Syntax) given, string name, CountUnit unit, long low, long high)
-    {
-        var number = given.Value switch
-        {
-            ErrorValue => throw new DiagnosticException(null),
-            IntValue i => i.Number,
-            FloatValue f => f.Number,
-            CountValue c when c.Unit == unit => c.Number,
-            CountValue c => throw Elaborator.Error(DiagnosticCodes.Unit, given.Syntax.Span, $"`{name}` is not counted in {c.Unit.ToString().ToLowerInvariant()}"),
-            var other => throw Elaborator.Error(DiagnosticCodes.TypeMismatch, given.Syntax.Span, $"`{name}` takes a whole number, and this is {other.Describe()}"),
-        };
-        if (!double.IsInteger(number))
-            throw Elaborator.Error(DiagnosticCodes.NotWhole, given.Syntax.Span, $"`{name}` is a whole number, and {Printer.Number(number)} is none");
-        return number >= low && number <= high ? (long)number
-            : throw Elaborator.Error(DiagnosticCodes.OutOfRange, given.Syntax.Span, $"`{name}` = {Printer.Number(number)} is out of range: from {low}{(high == int.MaxValue ? $" to {high}" : "")}");
-    }
-
-    private static double Positive((Value Value, ExprSyntax Syntax) given, string name) => given.Value switch
-    {
-        ErrorValue => throw new DiagnosticException(null),
-        IntValue { Number: > 0 } i => i.Number,
-        FloatValue { Number: > 0 } f => f.Number,
-        var other => throw Elaborator.Error(DiagnosticCodes.OutOfRange, given.Syntax.Span, $"`{name}` takes a number above 0, and this is {other.Describe()}"),
-    };
-
-    private EarlyStop EarlyStop(Dictionary<string, (Value Value, ExprSyntax Syntax)> values, TextSpan at, Model? model, DataDescription? data)
-    {
-        var stop = new EarlyStop();
-        foreach (var (name, given) in values)
-        {
-            stop = name switch
-            {
-                "on" => stop with { On = ((StringValue)given.Value).Text },
-                "patience" => stop with { Patience = (int)Count(given, "patience", CountUnit.Epochs, 1, int.MaxValue) },
-                "min_delta" => stop with { MinDelta = given.Value is IntValue { Number: 0 } or FloatValue { Number: 0 } ? 0 : Positive(given, "min_delta") },
-                _ => stop with { Maximize = given.Value is BoolValue { IsPhase: false } flag ? flag.InTraining : throw Elaborator.Error(DiagnosticCodes.TypeMismatch, given.Syntax.Span, "`maximize` takes true or false") },
-            };
-        }
-
-        var span = values.TryGetValue("on", out var on) ? on.Syntax.Span : at;
-        var dot = stop.On.IndexOf('.');
-        var (part, measure) = dot < 0 ? ("", stop.On) : (stop.On[..dot], stop.On[(dot + 1)..]);
-        string[] parts = data is null || data.Split.Count == 0 ? [DataDescription.Train] : [.. data.Split.Select(p => p.Name)];
-        if (data is not null && !parts.Contains(part))
-            throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"`{stop.On}` names no part of the data: there is {string.Join(", ", parts)}").WithNote("what is watched is a loss or metric of a part: validation.loss"));
-        string[] measures = model is null ? [] : ["loss", .. model.Losses.Select(l => l.Name), .. model.Metrics.Select(m => m.Name)];
-        return model is null || measures.Contains(measure)
-            ? stop
-            : throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"the model has no loss or metric `{measure}`").WithNote($"it has {string.Join(", ", measures)}"));
     }
 
     // ---- Data against models -----------------------------------------------------------------------------------------

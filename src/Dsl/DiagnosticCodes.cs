@@ -436,6 +436,26 @@ public static class DiagnosticCodes
         "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  output y = x |> dense(1)\n}\ntrain M() on d {\n  optimizer adam()\n}",
         "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  loss bce_with_logits(x |> dense(1), y)\n}\ntrain M() on d {\n  optimizer adam()\n}");
 
+    public static readonly DiagnosticDescriptor UnknownPart = Error("DNN0520", "part that the model does not have",
+        "`on`, `freeze`, `only` and `weight_decay_on` name parts by the paths that `dnn summary` shows: a layer, a parameter, or a pattern in quotes.",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam()\n  freeze boddy\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam()\n  freeze body\n}");
+
+    public static readonly DiagnosticDescriptor MisplacedTail = Error("DNN0521", "words after an option that are not for it",
+        "`on`, `minimize` and `every` say more of an optimizer, `only` and `rename` of `start_from`. Other options take arguments with names: `log every = 10 steps`.",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam()\n  log every 10 steps\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam()\n  log every = 10 steps\n}");
+
+    public static readonly DiagnosticDescriptor OptionConflict = Error("DNN0522", "options that do not go together",
+        "The message says why one of them cannot be done with the other.",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam() on body\n  optimizer adam() on head\n  accumulate 2\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam()\n  accumulate 2\n}");
+
+    public static readonly DiagnosticDescriptor Untrained = Warning("DNN0523", "parameters that no optimizer trains",
+        "With `on`, optimizers train what they name and nothing else. `freeze` says that a part is meant to stay.",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam() on head\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam() on head\n  freeze body\n}");
+
     // ---- 0560–0569: comments that speak to the linter ----------------------------------------------------------------------
 
     public static readonly DiagnosticDescriptor UnknownAllowance = Warning("DNN0560", "comment that allows nothing that exists",

@@ -34,6 +34,7 @@ internal sealed partial class Elaborator
     private readonly Dictionary<Expr, Label> declared = [];
     private readonly Dictionary<string, InstanceValue> instances = new(StringComparer.Ordinal);
     private readonly HashSet<string> evaluationOnly = [];
+    private readonly SortedDictionary<string, string> settings = new(StringComparer.Ordinal);
     private long work;
 
     public Elaborator(Binding binding, Overrides overrides, Action<Diagnostic> report, string name, bool decoding = false)
@@ -49,6 +50,9 @@ internal sealed partial class Elaborator
     public Context FileContext => fileContext;
 
     public ModelBuilder Builder => builder;
+
+    /// <summary>The values of the hyperparameters of file and model that were evaluated, as text, by the names that <c>--set</c> knows.</summary>
+    public IReadOnlyDictionary<string, string> Settings => settings;
 
     // ---- Models ------------------------------------------------------------------------------------------------------
 
@@ -162,11 +166,27 @@ internal sealed partial class Elaborator
             if (overridden is not null)
                 (syntax, context) = (overridden, fileContext);
             var symbol = binding.Declared[parameter];
-            own.Env.Set(symbol, symbol.Kind == SymbolKind.Recipe
+            var value = symbol.Kind == SymbolKind.Recipe
                 ? new RecipeValue(syntax!, context)
-                : ConvertStatic(Eval(syntax!, context), parameter.Type!, syntax!, parameter.Name));
+                : ConvertStatic(Eval(syntax!, context), parameter.Type!, syntax!, parameter.Name);
+            own.Env.Set(symbol, value);
+            if (overridable)
+                settings[parameter.Name.Text] = SettingText(value, syntax!);
         }
     }
+
+    /// <summary>A value as <c>--set</c> takes it; of what is no plain value, the source without line breaks.</summary>
+    private static string SettingText(Value value, ExprSyntax syntax) => value switch
+    {
+        IntValue i => i.Number.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        FloatValue f => Printer.Number(f.Number),
+        BoolValue { IsPhase: false } b => b.InTraining ? "true" : "false",
+        StringValue s => s.Text,
+        CountValue c => c.Describe(),
+        ListValue l => $"[{string.Join(", ", l.Items.Select(i => SettingText(i, syntax)))}]",
+        TupleValue t => $"({string.Join(", ", t.Items.Select(i => SettingText(i, syntax)))})",
+        _ => string.Join(' ', syntax.Span.Text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
+    };
 
     private Value FileValue(Symbol symbol)
     {
@@ -193,6 +213,7 @@ internal sealed partial class Elaborator
             value = symbol.Kind == SymbolKind.Recipe ? new RecipeValue(syntax, fileContext) : ConvertStatic(Eval(syntax, fileContext), hyper.Type, syntax, hyper.Name);
             if (hyper.Range is { } range)
                 CheckRange(hyper, value, syntax, range);
+            settings[binding.Hypers[hyper]] = SettingText(value, syntax);
             return (fileValues[symbol] = value)!;
         }
 

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 
 namespace Dnn.Dsl;
@@ -7,6 +6,9 @@ namespace Dnn.Dsl;
 public sealed record OptionRow(string Name, string Signature, string Meaning)
 {
     public ImmutableArray<CatalogParameter> Parameters { get; } = CatalogEntry.ParseSignature(Signature);
+
+    /// <summary>Whether the first parameter is what the line is about, so that <c>--set train.batch=32</c> means it.</summary>
+    public bool HasMain => Parameters is [{ IsRequired: true } or { IsVariadic: true }, ..];
 }
 
 /// <summary>The lines of train blocks.</summary>
@@ -14,20 +16,24 @@ public static class TrainOptions
 {
     public static ImmutableArray<OptionRow> All { get; } =
     [
-        new("optimizer", "optimizer: any", "How gradients move parameters: sgd, adam, adamw, rmsprop. Needed."),
+        new("optimizer", "optimizer: any", "How gradients move parameters: `optimizer adam(lr = 0.001)`, perhaps `on` some parts, to `minimize` one loss, `every` so many steps. Needed; several run in order on each batch, each seeing what the one before left."),
         new("batch", "size: int", "Rows in a batch; 32 unless given."),
+        new("accumulate", "batches: int", "Batches whose gradients make one step, as if they were one batch; for batches that do not fit in memory. Running statistics of batch norm still follow the small batches."),
         new("epochs", "count: any", "Passes over the training part."),
         new("steps", "count: any", "Steps after which training ends, whatever the epoch."),
-        new("clip_norm", "norm: float", "The largest norm that all gradients together may have."),
+        new("clip_norm", "norm: float", "The largest norm that all gradients of an optimizer together may have."),
         new("clip_value", "value: float", "The largest absolute value of an element of a gradient."),
-        new("early_stop", "on: any = none, patience: int = 5, min_delta: float = 0, maximize: bool = false", "Ends training when what is watched no longer improves: early_stop on = validation.loss, patience = 5."),
+        new("early_stop", "on: paths = none, patience: int = 5, min_delta: float = 0, maximize: bool = false", "Ends training when what is watched no longer improves: early_stop on = validation.loss, patience = 5."),
+        new("checkpoint", "every: any, keep: int = none", "Keeps weights while training goes on: checkpoint every = 5 epochs, keep = 3; or steps."),
+        new("ema", "decay: float", "A running average of the parameters, e ← d·e + (1 − d)·w, which evaluation and the best weights use; early on d is at most (1 + n) / (10 + n) at step n."),
         new("seed", "seed: int", "What all random numbers are functions of; 0 unless given."),
         new("shuffle", "shuffle: bool", "Whether the rows of the training part come in a new order each epoch; true unless given."),
-        new("weight_decay_on", "which: matrices|all", "Whether weight decay reaches all parameters, or tensors of two and more axes only."),
+        new("precision", "type: f32|f64", "The float type of the run; f32 unless given. `--dtype` takes its place."),
+        new("log", "every: any", "Logs the training part's averages after every so many steps, too: log every = 100 steps."),
+        new("weight_decay_on", "which: paths...", "What weight decay reaches: `matrices` (tensors of two and more axes; unless given), `all`, or parts by their paths."),
+        new("start_from", "path: string", "Weights of a file to start from, what fits of them: start_from \"w.safetensors\" only \"encoder.*\", rename \"backbone.\" = \"encoder.\"."),
+        new("freeze", "parts: paths...", "Parts of the model that keep their values: freeze encoder, or freeze(encoder, head.norm)."),
     ];
-
-    /// <summary>Options of the language that this version lacks.</summary>
-    public static FrozenSet<string> Planned { get; } = "accumulate checkpoint ema precision log start_from freeze".Split(' ').ToFrozenSet(StringComparer.Ordinal);
 
     public static OptionRow? Find(string name) => All.FirstOrDefault(o => o.Name == name);
 }

@@ -9,7 +9,11 @@ internal sealed class Overrides(Binding binding, IReadOnlyDictionary<string, str
 
     /// <summary>The value for a hyperparameter of a type, if there is one. What has been taken is known.</summary>
     /// <exception cref="DiagnosticException">It is no expression.</exception>
-    public ExprSyntax? Take(string name, TypeSyntax? type)
+    /// <param name="name">What <c>--set</c> calls it.</param>
+    /// <param name="type">Its type; null where any will do.</param>
+    /// <param name="isPath">Whether it is a path, whose names are none of the file.</param>
+    /// <param name="words">Words that may stand bare.</param>
+    public ExprSyntax? Take(string name, TypeSyntax? type, bool isPath = false, IReadOnlyCollection<string>? words = null)
     {
         if (!values.TryGetValue(name, out var text))
             return null;
@@ -21,7 +25,10 @@ internal sealed class Overrides(Binding binding, IReadOnlyDictionary<string, str
         var (expression, diagnostics) = Parser.ParseExpression(source);
         if (diagnostics.FirstOrDefault(d => d.IsError) is { } error)
             throw new DiagnosticException(error);
-        Binder.Bind(binding, expression!);
+        if (expression!.Bare is NameSyntax word && words?.Contains(word.Name.Text) == true)
+            binding.Words[word] = word.Name.Text;
+        else if (!isPath)
+            Binder.Bind(binding, expression!);
         return parsed[name] = expression!;
     }
 

@@ -66,6 +66,9 @@ public sealed partial class Expr
     }
 
     /// <summary>The graph with some nodes replaced by others of the same type.</summary>
+    /// <param name="roots">The graph.</param>
+    /// <param name="replacements">What stands in place of what; the replacements stay as they are.</param>
+    /// <param name="listener">Hears what was made of what.</param>
     public static ImmutableArray<Expr> Substitute(IReadOnlyList<Expr> roots, IReadOnlyDictionary<Expr, Expr> replacements, IDerivationListener? listener = null)
     {
         var map = new Dictionary<Expr, Expr>();

@@ -2,45 +2,8 @@ using System.Collections.Immutable;
 
 namespace Dnn.Graph;
 
-/// <summary>When training stops before its last epoch.</summary>
-/// <param name="On">What is watched: a loss or metric of a split, such as <c>validation.loss</c>.</param>
-/// <param name="Patience">Epochs without improvement that are waited.</param>
-/// <param name="MinDelta">What counts as improvement.</param>
-/// <param name="Maximize">Whether larger is better.</param>
-public sealed record EarlyStop(string On = "validation.loss", int Patience = 5, double MinDelta = 0, bool Maximize = false);
-
-/// <summary>How a model is trained: a description; the trainer in the backend runs it.</summary>
-public sealed record TrainingRecipe
-{
-    public required Optimizer Optimizer { get; init; }
-
-    /// <summary>Rows in a batch.</summary>
-    public int Batch { get; init; } = 32;
-
-    public int Epochs { get; init; } = 10;
-
-    /// <summary>Steps after which training ends, whatever the epoch; null for no limit.</summary>
-    public long? Steps { get; init; }
-
-    /// <summary>The largest norm that all gradients together may have (Pascanu et al. 2013).</summary>
-    public double? ClipNorm { get; init; }
-
-    /// <summary>The largest absolute value of an element of a gradient.</summary>
-    public double? ClipValue { get; init; }
-
-    public EarlyStop? EarlyStop { get; init; }
-
-    /// <summary>What all random numbers are functions of: initial parameters, shuffling, dropout.</summary>
-    public long Seed { get; init; }
-
-    public bool Shuffle { get; init; } = true;
-
-    /// <summary>Whether weight decay reaches every parameter, rather than only tensors of two and more axes.</summary>
-    public bool DecayAll { get; init; }
-}
-
 /// <summary>Training, evaluation and prediction as programs.</summary>
-public static class TrainingStep
+public static partial class TrainingStep
 {
     public const string OptimizerPrefix = "optimizer.";
 
@@ -57,7 +20,17 @@ public static class TrainingStep
 
     public const string RateName = "lr";
 
+    /// <summary>Batches taken, which random numbers are functions of; without accumulation, the steps taken.</summary>
     public const string StepName = "step";
+
+    /// <summary>Steps taken, where several batches make one.</summary>
+    public const string UpdatesName = "updates";
+
+    /// <summary>What is fed where several batches make one step: the part of the step's rows that are in the batch, and whether it is the last.</summary>
+    public const string BatchWeightName = "accumulate.weight", BatchIsLastName = "accumulate.last";
+
+    /// <summary>What running averages of parameters, and sums of gradients, are called: this, then the path.</summary>
+    public const string AveragePrefix = "ema.", SumPrefix = "accumulate.sum.";
 
     public const string SeedName = "seed";
 
@@ -71,73 +44,24 @@ public static class TrainingStep
     /// <exception cref="GraphException">The model has no loss, or nothing that trains.</exception>
     public static Program Build(Model model, TrainingRecipe recipe, long totalSteps)
     {
-        var trained = model.Trainable.ToArray();
-        if (trained.Length == 0)
-            throw new GraphException($"the model {model.Name} has no parameters to train");
-        if (recipe.Optimizer is Lbfgs)
+        if (recipe.Optimizers.Count == 1 && recipe.Optimizer is Lbfgs)
             return FullGradient(model, recipe, totalSteps);
-        var forward = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value), .. Updated(model)], training: true);
-        var loss = forward[0];
-        var gradients = Gradient.Of(loss, [.. trained.Select(p => p.Variable)], model.Provenance);
-        var connected = trained.Zip(gradients, (p, g) => (Parameter: p, Gradient: g)).Where(t => t.Gradient is not null).Select(t => (t.Parameter, Gradient: t.Gradient!)).ToArray();
-        if (connected.Length == 0)
-            throw new GraphException($"the loss of {model.Name} depends on none of its parameters");
-        if (recipe.ClipValue is { } limit)
-            connected = [.. connected.Select(t => (t.Parameter, t.Gradient.Max(-limit).Min(limit)))];
-        var squares = connected.Select(t => t.Gradient.Square().Sum()).ToArray();
-        foreach (var (square, (parameter, _)) in squares.Zip(connected))
-            model.Provenance.Derived(square, parameter.Variable);
-        var norm = squares.Aggregate((a, b) => a + b).Sqrt();
-        if (recipe.ClipNorm is { } largest)
-        {
-            // The guard rejects a norm that is not finite, so 0 · ∞ cannot arise.
-            var factor = Expr.Where(norm.GreaterThan(largest), largest / norm, 1);
-            connected = [.. connected.Select(t => (t.Parameter, t.Gradient * factor))];
-        }
-
-        var step = RandomState.Step.Cast(DType.Float);
-        var rate = recipe.Optimizer.LearningRate.At(step, totalSteps);
-        var optimizerStates = new List<ProgramState>();
-        var next = new Dictionary<Expr, Expr>();
-        foreach (var (parameter, gradient) in connected)
-        {
-            var options = parameter.Options;
-            var decays = !options.NoDecay && (recipe.DecayAll || parameter.Shape.Rank >= 2);
-            var scaled = options.LearningRateScale == 1 ? rate : rate * options.LearningRateScale;
-            next[parameter.Variable] = recipe.Optimizer.Step(new OptimizerContext(parameter, gradient, scaled, step + 1, decays, optimizerStates));
-        }
-
-        var at = 1 + model.Losses.Length;
-        var metrics = model.Metrics.Select((m, i) => m with { Value = forward[at + i] });
-        var updated = new Queue<Expr>(forward.Skip(at + model.Metrics.Length));
-        return new Program(
-            [.. model.Inputs, .. model.Targets],
-            [
-                .. model.Parameters.Select(p => new ProgramState(p.Path, p.Variable, next.GetValueOrDefault(p.Variable))),
-                .. model.Buffers.Select(b => new ProgramState(b.Path, b.Variable, b.Next is null ? null : updated.Dequeue())),
-                .. optimizerStates,
-                new ProgramState(StepName, RandomState.Step, RandomState.Step + 1),
-                new ProgramState(SeedName, RandomState.Seed),
-            ],
-            [
-                new Named(LossName, loss),
-                .. LossParts(model, forward.AsSpan(1..)),
-                .. metrics,
-                new Named(GradientNormName, norm),
-                new Named(RateName, rate),
-            ],
-            [loss, norm]);
+        return new Builder(model, recipe, totalSteps).Build();
     }
 
     /// <summary>What a loop around the gradient asks for: losses and metrics as a training step has them, then the gradient of each parameter that trains. No state changes.</summary>
     /// <exception cref="GraphException">The recipe changes the gradient, or the model has running statistics: a line search needs one function and its gradient.</exception>
     private static Program FullGradient(Model model, TrainingRecipe recipe, long totalSteps)
     {
+        if (recipe.Accumulate > 1 || recipe.Ema is not null || recipe.Optimizers[0] is not { On.Count: 0, Minimize: null, Every: 1 })
+            throw new GraphException("lbfgs takes all rows at once for all parameters and losses; leave out accumulate, ema, on, minimize and every");
         if (recipe.ClipNorm is not null || recipe.ClipValue is not null)
             throw new GraphException("lbfgs searches along the gradient as it is; leave out clip_norm and clip_value");
         if (model.Buffers.FirstOrDefault(b => b.Next is not null) is { } buffer)
             throw new GraphException($"lbfgs tries several lengths a step, and {buffer.Path} would follow all of them; train what has running statistics by another optimizer");
-        var trained = model.Trainable.ToArray();
+        var trained = model.Parameters.Where(recipe.Trains).ToArray();
+        if (trained.Length == 0)
+            throw new GraphException($"the model {model.Name} has no parameters to train");
         var forward = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value)], training: true);
         var gradients = Gradient.Of(forward[0], [.. trained.Select(p => p.Variable)], model.Provenance);
         if (gradients.All(g => g is null))

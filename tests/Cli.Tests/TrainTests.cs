@@ -142,6 +142,70 @@ public class TrainTests : Workspace
     }
 
     [Fact]
+    public void Hyperparameters_are_held_against_the_values_that_weights_were_trained_with()
+    {
+        var file = WriteSmall();
+        Fine("train", file, "--out", At("run"), "--epochs", "1", "--set", "hidden=2*3");
+        Fine("eval", file, "--weights", At("run", "best.safetensors"), "--set", "hidden=6");
+        Fails(3, ["eval", file, "--weights", At("run", "best.safetensors"), "--set", "hidden=7"], "hidden is 6 there and 7 here", "--set hidden=6");
+    }
+
+    [Fact]
+    public void Checkpoints_and_records_of_steps_are_kept_and_a_run_goes_on_within_an_epoch()
+    {
+        var file = WriteSmall();
+        string[] options = ["--set", "train.checkpoint=5 steps", "--set", "train.checkpoint.keep=2", "--set", "train.log=2 steps", "--set", "train.ema=0.9", "--set", "train.batch=15"];
+        Fine(["train", file, "--out", At("whole"), .. options]);
+        Assert.Equal(["step-000015.safetensors", "step-000020.safetensors"], Directory.GetFiles(At("whole", "checkpoints")).Select(Path.GetFileName).Order());
+        var records = Records("whole");
+        Assert.Equal([2, 4, 6, 6, 6], records.Take(5).Select(r => r.GetProperty("step").GetInt32()));
+        Assert.Equal([true, true, true, false, false], records.Take(5).Select(r => r.TryGetProperty("partial", out _)));
+        Assert.Contains(">step<", File.ReadAllText(At("whole", "curves.svg")));
+
+        // Within the second epoch, and its averages.
+        Assert.Equal(130, Interrupt("step 10:", ["train", file, "--out", At("parts"), .. options]).Code);
+        Assert.Equal(10, Weights.Load(At("parts", "last", "state.safetensors"))["step"].ToScalar());
+        Fine(["train", file, "--out", At("parts"), "--resume", .. options]);
+        Same("whole", "parts");
+        Fine(["eval", file, "--weights", At("whole", "checkpoints", "step-000020.safetensors")]);
+
+        Fine(["train", file, "--out", At("epochs"), "--set", "train.checkpoint=2"]);
+        Assert.Equal(["epoch-0002.safetensors", "epoch-0004.safetensors"], Directory.GetFiles(At("epochs", "checkpoints")).Select(Path.GetFileName).Order());
+        Fine(["train", file, "--out", At("epochs"), "--epochs", "1"]);
+        Assert.Empty(Directory.GetFiles(At("epochs", "checkpoints")));
+    }
+
+    [Fact]
+    public void A_new_head_is_trained_on_old_features()
+    {
+        var old = WriteSmall();
+        Fine("train", old, "--out", At("old"), "--epochs", "2");
+        var file = Write("new.dnn", File.ReadAllText(old).Replace("model Small", "model New").Replace("train Small", "train New")
+            .Replace("dense(1)", "dense(6) |> tanh |> dense(1)").Replace("  seed ", $"  start_from \"{At("old", "best.safetensors").Replace('\\', '/')}\" only \"dense_0.*\"\n  freeze dense_0\n  seed "));
+        var outcome = Fine("train", file, "--out", At("new"), "--epochs", "1");
+        Assert.Contains("2 of 6 tensors of the model loaded", outcome.Error);
+        Assert.Contains("not loaded: dense_1.bias, dense_1.weight (not asked for by `only`)", outcome.Error);
+        Assert.Contains("initialized as usual: dense_1.weight", outcome.Error);
+        Assert.True(Weights.Load(At("new", "best.safetensors"))["dense_0.weight"].BitEquals(Weights.Load(At("old", "best.safetensors"))["dense_0.weight"]));
+        Assert.Equal("dense_0.bias", Fine("train", file, "--out", At("new"), "--dry-run", "--json").Json.GetProperty("loaded")[0].GetString());
+
+        // What is resumed needs the file no more; it is looked for beside the .dnn file.
+        File.Delete(At("old", "best.safetensors"));
+        Fine("train", file, "--out", At("new"), "--resume", "--epochs", "2");
+        Fails(3, ["train", file, "--out", At("new")], "there is no such file");
+    }
+
+    [Fact]
+    public void Precision_of_the_file_gives_way_to_the_command_line()
+    {
+        var file = WriteSmall();
+        Fine("train", file, "--out", At("a"), "--epochs", "1", "--set", "train.precision=f64");
+        Assert.Equal("f64", Weights.Load(At("a", "best.safetensors"))["dense_0.weight"].TypeText[..3]);
+        Fine("train", file, "--out", At("b"), "--epochs", "1", "--set", "train.precision=f64", "--dtype", "f32");
+        Assert.Equal("f32", Weights.Load(At("b", "best.safetensors"))["dense_0.weight"].TypeText[..3]);
+    }
+
+    [Fact]
     public void A_value_that_is_not_finite_stops_and_keeps_the_last_checkpoint()
     {
         // w goes from 1 down by 0.3 a step, until its logarithm is no number.

@@ -192,7 +192,7 @@ internal sealed class TensorRows(Tensor values) : ColumnRows(values.DType, value
 internal sealed class ByteRows(byte[] values, int count, ImmutableArray<int> shape, bool areCodes = false) : ColumnRows(areCodes ? DType.I64 : DType.F32, count, shape)
 {
     private static readonly double[] _parts = [.. Enumerable.Range(0, 256).Select(static b => b / 255.0)];
-    private double[] scratch = [];
+    private static readonly float[] _floats = [.. _parts.Select(static p => (float)p)];
 
     public override void Fill(ReadOnlySpan<int> rows, Span<byte> to, DType type)
     {
@@ -204,20 +204,27 @@ internal sealed class ByteRows(byte[] values, int count, ImmutableArray<int> sha
             if (areCodes)
             {
                 Convert(row, target, type);
-                continue;
             }
-
-            if (scratch.Length < Width)
+            else if (type == DType.F32)
             {
-                scratch = new double[Width];
+                Look(_floats, row, MemoryMarshal.Cast<byte, float>(target));
             }
-
-            for (int j = 0; j < row.Length; j++)
+            else if (type == DType.F64)
             {
-                scratch[j] = _parts[row[j]];
+                Look(_parts, row, MemoryMarshal.Cast<byte, double>(target));
             }
+            else
+            {
+                throw new ArgumentException($"parts of 255 are no {type.Text()}", nameof(type));
+            }
+        }
+    }
 
-            Convert<double>(scratch.AsSpan(0, Width), target, type);
+    private static void Look<T>(T[] table, ReadOnlySpan<byte> row, Span<T> to)
+    {
+        for (int j = 0; j < row.Length; j++)
+        {
+            to[j] = table[row[j]];
         }
     }
 }

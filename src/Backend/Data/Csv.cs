@@ -23,10 +23,11 @@ internal static class Csv
     /// <param name="path">The file.</param>
     /// <param name="source">Which columns to take.</param>
     /// <param name="classes">The label's classes where another file of the same data has fixed them; else they are found.</param>
-    public static SourceRows Read(string path, CsvSource source, DataColumn? classes = null) => Read(path, source, classes, named: false).Rows;
+    /// <param name="memory">The largest file that is held in memory, in bytes; rows of a larger one go to a temporary file.</param>
+    public static SourceRows Read(string path, CsvSource source, DataColumn? classes = null, long memory = long.MaxValue) => Read(path, source, classes, named: false, memory).Rows;
 
-    /// <summary>As <see cref="Read(string, CsvSource, DataColumn?)"/>, with a first column of names. Without features, rows have unit vectors of their own.</summary>
-    public static (SourceRows Rows, string[] Names) ReadNodes(string path, CsvSource source, DataColumn? classes) => Read(path, source, classes, named: true);
+    /// <summary>As for a source, with a first column of names. Without features, rows have unit vectors of their own.</summary>
+    public static (SourceRows Rows, string[] Names) ReadNodes(string path, CsvSource source, DataColumn? classes) => Read(path, source, classes, named: true, long.MaxValue);
 
     /// <summary>The first two cells of each line after the header.</summary>
     public static List<(int Line, string First, string Second)> ReadPairs(string path) => Files.Read(path, stream =>
@@ -47,12 +48,14 @@ internal static class Csv
         return pairs.Count > 1 ? pairs[1..] : throw new DataFormatException(path, "there are no edges after the header", "Check that it is the right file");
     });
 
-    private static (SourceRows Rows, string[] Names) Read(string path, CsvSource source, DataColumn? classes, bool named) => Files.Read(path, stream =>
+    private static (SourceRows Rows, string[] Names) Read(string path, CsvSource source, DataColumn? classes, bool named, long memory) => Files.Read(path, stream =>
     {
         using CsvReader reader = CsvReader.Create(stream, Options, leaveOpen: true);
         try
         {
             Column[] columns = ReadHeader(path, reader, source, named);
+            RowStore store = stream.Length > memory ? new DiskRowStore(columns.Length) : new MemoryRowStore(columns.Length);
+            var row = new double[columns.Length];
             int rows = 0;
             while (reader.Read())
             {
@@ -65,9 +68,10 @@ internal static class Csv
                 long line = reader.LineNumber;
                 for (int i = 0; i < columns.Length; i++)
                 {
-                    columns[i].Add(reader.GetSpan(i), path, line);
+                    row[i] = columns[i].Add(reader.GetSpan(i), path, line);
                 }
 
+                store.Append(row);
                 rows++;
             }
 
@@ -76,8 +80,9 @@ internal static class Csv
                 throw new DataFormatException(path, "there are no rows after the header", "Check that it is the right file");
             }
 
-            string[] names = named ? [.. Enumerable.Range(0, rows).Select(i => columns[0].Names[columns[0].Code(i)])] : [];
-            return (Assemble(path, source, named ? columns[1..] : columns, rows, classes, named), names);
+            store.Complete();
+            string[] names = named ? [.. Enumerable.Range(0, rows).Select(i => columns[0].Names[(int)store.Row(i)[0]])] : [];
+            return (Assemble(path, source, columns, named ? 1 : 0, store, classes), names);
         }
         catch (CsvFormatException e)
         {
@@ -148,7 +153,13 @@ internal static class Csv
             required: n.IsName || n.Name == source.Label || source.Categorical.Contains(n.Name)))];
     }
 
-    private static SourceRows Assemble(string path, CsvSource source, Column[] columns, int rows, DataColumn? classes, bool orUnitVectors)
+    /// <param name="path">The file.</param>
+    /// <param name="source">What is asked for.</param>
+    /// <param name="columns">All columns.</param>
+    /// <param name="named">The number of columns at the beginning that name rows; with them, rows may lack features.</param>
+    /// <param name="store">The cells.</param>
+    /// <param name="classes">The label's classes, where they are fixed.</param>
+    private static SourceRows Assemble(string path, CsvSource source, Column[] columns, int named, RowStore store, DataColumn? classes)
     {
         foreach (Column column in columns)
         {
@@ -163,69 +174,46 @@ internal static class Csv
             }
         }
 
-        Column[] features = source.Features is { } named
-            ? [.. named.Select(n => columns.First(c => c.Name == n))]
-            : [.. columns.Where(c => c.Name != source.Label && (c.IsNumeric || c.Categorical))];
-        if (features.Length == 0 && orUnitVectors)
-        {
-            features = [Column.Numbered(rows)];
-        }
-
-        if (features.Length == 0)
+        int[] features = source.Features is { } wanted
+            ? [.. wanted.Select(n => Array.FindIndex(columns, c => c.Name == n))]
+            : [.. Enumerable.Range(named, columns.Length - named).Where(i => columns[i].Name != source.Label && (columns[i].IsNumeric || columns[i].Categorical))];
+        if (features.Length == 0 && named == 0)
         {
             throw new DataFormatException(path, "no column is left for the features", "Name columns of numbers as features, or others as categorical");
         }
 
-        if (features.FirstOrDefault(static c => !c.IsNumeric && !c.Categorical) is { } text)
+        if (features.FirstOrDefault(i => !columns[i].IsNumeric && !columns[i].Categorical, -1) is >= 0 and var text)
         {
-            throw new DataFormatException(path, $"the feature '{text.Name}' holds text, not numbers", "List it as categorical, or take it out of the features");
+            throw new DataFormatException(path, $"the feature '{columns[text].Name}' holds text, not numbers", "List it as categorical, or take it out of the features");
         }
 
-        int[][] ranks = [.. features.Select(static c => c.Categorical ? c.Ranks() : [])];
-        int width = features.Select((c, i) => c.Categorical ? ranks[i].Length : 1).Sum();
-        if ((long)rows * width > Array.MaxLength)
+        (int Column, int[]? Ranks)[] parts = [.. features.Select(i => (i, columns[i].Categorical ? columns[i].Ranks() : null))];
+        int width = parts.Sum(static p => p.Ranks?.Length ?? 1);
+        if (!store.IsSlow && (long)store.Count * width > Array.MaxLength)
         {
-            throw new DataFormatException(path, $"{rows} rows of {width} features are too many", "Take fewer columns; are all of the categorical ones categories?");
+            throw new DataFormatException(path, $"{store.Count} rows of {width} features are too many", "Take fewer columns; are all of the categorical ones categories?");
         }
 
-        var x = new double[rows * width];
-        for (int i = 0, at = 0; i < features.Length; i++)
-        {
-            for (int row = 0; row < rows; row++)
-            {
-                if (features[i].Categorical)
-                {
-                    x[row * width + at + ranks[i][features[i].Code(row)]] = 1;
-                }
-                else
-                {
-                    x[row * width + at] = features[i].Value(row);
-                }
-            }
-
-            at += features[i].Categorical ? ranks[i].Length : 1;
-        }
-
-        var schema = new List<DataColumn> { new(FeaturesName, DType.Float, [width]) };
-        var values = new List<Tensor> { Tensor.Create(x, rows, width) };
+        var schema = new List<DataColumn> { new(FeaturesName, DType.Float, [features.Length == 0 ? store.Count : width]) };
+        var values = new List<ColumnRows> { features.Length == 0 ? new OneHotRows(new TensorRows(Tensor.Create([.. Enumerable.Range(0, store.Count).Select(static i => (long)i)])), [store.Count]) : new StoredFeatures(store, parts, width) };
         if (source.Label is { } label)
         {
-            (DataColumn column, Tensor tensor) = Label(path, columns.First(c => c.Name == label), rows, classes);
+            int at = Array.FindIndex(columns, c => c.Name == label);
+            (DataColumn column, ColumnRows rows) = Label(path, columns[at], at, store, classes);
             schema.Add(column with { IsTarget = true });
-            values.Add(tensor);
+            values.Add(rows);
         }
 
-        return new SourceRows(new DataSchema(schema.ToValueList(), rows), [.. values]);
+        return new SourceRows(new DataSchema(schema.ToValueList(), store.Count), [.. values.Select(v => v.IsSlow ? v : new TensorRows(v.ToTensor()))]);
     }
 
-    private static (DataColumn Column, Tensor Values) Label(string path, Column label, int rows, DataColumn? classes)
+    private static (DataColumn Column, ColumnRows Values) Label(string path, Column label, int at, RowStore store, DataColumn? classes)
     {
         if (!label.IsNumeric)
         {
-            var codes = new long[rows];
             int[] ranks = label.Ranks();
             string[] names = [.. label.Names.Order(StringComparer.Ordinal)];
-            if (classes is not null)
+            if (classes is { ClassNames.Count: > 0 })
             {
                 string[] known = [.. classes.ClassNames];
                 ranks = [.. label.Names.Select(name => Array.IndexOf(known, name) is var k && k >= 0 ? k
@@ -233,39 +221,31 @@ internal static class Csv
                 names = known;
             }
 
-            for (int row = 0; row < rows; row++)
-            {
-                codes[row] = ranks[label.Code(row)];
-            }
-
-            return (new DataColumn(LabelName, DType.I64, []) { Classes = names.Length, ClassNames = names.ToValueList() }, Tensor.Create(codes));
+            return (new DataColumn(LabelName, DType.I64, []) { Classes = names.Length, ClassNames = names.ToValueList() }, new StoredLabels(store, at, ranks, isWhole: true));
         }
 
-        double[] values = [.. Enumerable.Range(0, rows).Select(label.Value)];
         // Beyond 2^31 a whole number is a measurement, not the index of a class.
-        if (!label.AllWhole || values.Max() >= int.MaxValue)
+        if (!label.AllWhole || label.Max >= int.MaxValue)
         {
-            return (new DataColumn(LabelName, DType.Float, [1]), Tensor.Create(values, rows, 1));
+            return (new DataColumn(LabelName, DType.Float, [1]), new StoredLabels(store, at, null, isWhole: false));
         }
 
-        int count = (int)values.Max() + 1;
+        int count = (int)label.Max + 1;
         if (classes?.Classes is { } limit && count > limit)
         {
             throw new DataFormatException(path, $"column '{label.Name}': the class {count - 1} is beyond the other part's, which has {limit}", "Correct the label");
         }
 
-        return (new DataColumn(LabelName, DType.I64, []) { Classes = classes?.Classes ?? count }, Tensor.Create(Array.ConvertAll(values, static v => (long)v)));
+        return (new DataColumn(LabelName, DType.I64, []) { Classes = classes?.Classes ?? count }, new StoredLabels(store, at, null, isWhole: true));
     }
 
     private static string Text(ReadOnlySpan<byte> utf8, string where) => Utf8.IsValid(utf8)
         ? Encoding.UTF8.GetString(utf8)
         : throw new DataFormatException(where, "the text is not UTF-8", "Save the file as UTF-8");
 
-    /// <summary>The cells of one column: numbers, or codes of texts. The first cell says which; the first that disagrees is kept for the error.</summary>
+    /// <summary>What the cells of one column are: numbers, or codes of texts. The first cell says which; the first that disagrees is kept for the error.</summary>
     private sealed class Column(string name, bool used, bool categorical, bool required)
     {
-        private readonly List<double> _numbers = [];
-        private readonly List<int> _codes = [];
         private readonly Dictionary<string, int> _codeOf = new(StringComparer.Ordinal);
         private bool? _numeric = categorical ? false : null;
         private (long Line, string Text)? _odd;
@@ -275,33 +255,19 @@ internal static class Csv
 
         public bool Categorical => categorical;
 
-        /// <summary>A column whose cells are all different.</summary>
-        public static Column Numbered(int rows)
-        {
-            var column = new Column("", used: true, categorical: true, required: true);
-            for (int i = 0; i < rows; i++)
-            {
-                column._codes.Add(i);
-                column.Names.Add(i.ToString("D10", CultureInfo.InvariantCulture));
-            }
-
-            return column;
-        }
-
         public bool IsNumeric => _numeric == true;
 
         /// <summary>Whether the column is required and all cells are written as whole numbers from 0, without a point.</summary>
         public bool AllWhole { get; private set; } = true;
+
+        /// <summary>The largest number.</summary>
+        public double Max { get; private set; } = double.NegativeInfinity;
 
         /// <summary>The first cell that does not go with the others.</summary>
         public (long Line, string Text)? Odd => IsNumeric && _empty < (_odd?.Line ?? long.MaxValue) ? (_empty.Value, "") : _odd;
 
         /// <summary>The texts in the order in which they came first; the index is the code.</summary>
         public List<string> Names { get; } = [];
-
-        public double Value(int row) => _numbers[row];
-
-        public int Code(int row) => _codes[row];
 
         /// <summary>The place of each code in the ordinal order of the texts.</summary>
         public int[] Ranks()
@@ -316,11 +282,12 @@ internal static class Csv
             return ranks;
         }
 
-        public void Add(ReadOnlySpan<byte> cell, string path, long line)
+        /// <summary>The number or code of a cell; not a number where nobody asks for it.</summary>
+        public double Add(ReadOnlySpan<byte> cell, string path, long line)
         {
             if (!used || _odd is not null)
             {
-                return;
+                return double.NaN;
             }
 
             if (cell.IsEmpty)
@@ -329,13 +296,12 @@ internal static class Csv
                 _empty ??= required
                     ? throw new DataFormatException($"{path}:{line}", $"column '{name}': the cell is empty", "Fill it in, or leave the row out")
                     : line;
-                return;
+                return double.NaN;
             }
 
             if (categorical)
             {
-                AddText(cell, path, line);
-                return;
+                return Code(cell, path, line);
             }
 
             bool number = double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out double value);
@@ -348,20 +314,21 @@ internal static class Csv
             if (number != _numeric)
             {
                 _odd = (line, Text(cell, $"{path}:{line}"));
+                return double.NaN;
             }
-            else if (number)
+
+            if (number)
             {
                 // Of interest for labels alone.
                 AllWhole = AllWhole && required && long.TryParse(cell, NumberStyles.None, CultureInfo.InvariantCulture, out _);
-                _numbers.Add(value);
+                Max = Math.Max(Max, value);
+                return value;
             }
-            else
-            {
-                AddText(cell, path, line);
-            }
+
+            return required ? Code(cell, path, line) : double.NaN;
         }
 
-        private void AddText(ReadOnlySpan<byte> cell, string path, long line)
+        private int Code(ReadOnlySpan<byte> cell, string path, long line)
         {
             string text = Text(cell, $"{path}:{line}");
             if (!_codeOf.TryGetValue(text, out int code))
@@ -371,7 +338,7 @@ internal static class Csv
                 Names.Add(text);
             }
 
-            _codes.Add(code);
+            return code;
         }
     }
 }

@@ -13,6 +13,12 @@ public sealed class DataReader(string folder) : IDataReader
     private readonly Dictionary<DataSource, SourceRows> _read = [];
     private readonly Lock _lock = new();
 
+    /// <summary>
+    /// The largest CSV file that is held in memory, in bytes. Rows of a larger one are kept in a temporary file, from which they come when they are
+    /// needed, so that a data set may be larger than memory.
+    /// </summary>
+    public long MemoryLimit { get; init; } = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8;
+
     /// <inheritdoc/>
     public DataSchema ReadSchema(DataDescription data)
     {
@@ -211,7 +217,7 @@ public sealed class DataReader(string folder) : IDataReader
             {
                 MadeSource made => Made.Sample(made),
                 SequenceSource sequence => MadeSequences.Sample(sequence),
-                CsvSource csv => Csv.Read(Full(csv.Path), csv, known?.Find("label")),
+                CsvSource csv => Csv.Read(Full(csv.Path), csv, known?.Find("label"), MemoryLimit),
                 IdxSource idx => Idx.Read(Full(idx.Images), Full(idx.Labels)),
                 NpzSource npz => Arrays.Read(Full(npz.Path), Npz.Read(Full(npz.Path)), npz.Columns),
                 SafetensorsSource tensors => Arrays.Read(Full(tensors.Path), Weights.Load(Full(tensors.Path)), tensors.Columns),

@@ -15,7 +15,7 @@ internal readonly record struct IndexSizes(long Batch, long Before, long Size, l
         for (var i = 0L; i < Batch * Picks; i++)
         {
             if ((ulong)indices[i] >= (ulong)Size)
-                throw new IndexException($"{op}: index {indices[i]} at position {i} is out of range: the axis has size {Size}");
+                throw new IndexException($"{op}: index {indices[i]} at position {i} is out of range: the axis has size {Size}", indices[i], Size);
         }
     }
 }

@@ -3,13 +3,24 @@ namespace Dnn.Graph;
 /// <summary>What an optimizer sees of one parameter, and where it keeps its state.</summary>
 public sealed class OptimizerContext
 {
-    private readonly Parameter parameter;
+    private readonly string path;
+    private readonly string prefix;
     private readonly List<ProgramState> states;
 
-    internal OptimizerContext(Parameter parameter, Expr gradient, Expr rate, Expr step, bool decays, List<ProgramState> states)
+    /// <param name="path">The parameter's path.</param>
+    /// <param name="value">Its value before the step.</param>
+    /// <param name="gradient">The gradient there.</param>
+    /// <param name="rate">The learning rate.</param>
+    /// <param name="step">The number of the step, from 1, as a float.</param>
+    /// <param name="decays">Whether weight decay applies.</param>
+    /// <param name="prefix">What the names of states begin with.</param>
+    /// <param name="states">Takes the states.</param>
+    internal OptimizerContext(string path, Expr value, Expr gradient, Expr rate, Expr step, bool decays, string prefix, List<ProgramState> states)
     {
-        this.parameter = parameter;
+        this.path = path;
+        this.prefix = prefix;
         this.states = states;
+        Value = value;
         Gradient = gradient;
         Rate = rate;
         Step = step;
@@ -17,7 +28,7 @@ public sealed class OptimizerContext
     }
 
     /// <summary>The parameter before the step.</summary>
-    public Expr Value => parameter.Variable;
+    public Expr Value { get; }
 
     public Expr Gradient { get; }
 
@@ -39,10 +50,10 @@ public sealed class OptimizerContext
     /// <summary>State of another shape.</summary>
     public Expr State(string name, Shape shape, Func<Expr, Expr> next)
     {
-        var path = $"{TrainingStep.OptimizerPrefix}{name}.{parameter.Path}";
-        var variable = Expr.Variable(path, shape);
+        var full = $"{prefix}{name}.{path}";
+        var variable = Expr.Variable(full, shape);
         var value = next(variable);
-        states.Add(new ProgramState(path, variable, value));
+        states.Add(new ProgramState(full, variable, value));
         return value;
     }
 }

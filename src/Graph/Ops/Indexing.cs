@@ -1,7 +1,14 @@
 namespace Dnn.Graph;
 
 /// <summary>An index that a table does not have, found while running.</summary>
-public sealed class IndexException(string message) : GraphException(message);
+public sealed class IndexException(string message, long? index = null, long size = 0) : GraphException(message)
+{
+    /// <summary>The index, where one number is at fault.</summary>
+    public long? Index { get; } = index;
+
+    /// <summary>What it should be below.</summary>
+    public long Size { get; } = size;
+}
 
 /// <summary>
 /// Takes along an axis by whole numbers. The first <paramref name="Batch"/> axes run together in both arguments; the result has the axes of x
@@ -120,7 +127,7 @@ public readonly struct IndexWalk
             source += at[i - 1 + index.Length - batch] * fromStrides[i];
         var chosen = indices[pick];
         if (chosen < 0 || chosen >= from[axis])
-            throw new IndexException($"index {chosen} at position {pick} is out of range: the axis has size {from[axis]}");
+            throw new IndexException($"index {chosen} at position {pick} is out of range: the axis has size {from[axis]}", chosen, from[axis]);
         return source + (chosen * fromStrides[axis]);
     }
 }

@@ -149,6 +149,27 @@ public class CsvTests
         Assert.Contains("Did you mean 'iris.csv'?", Assert.Throws<DataFormatException>(() => Read(folder, new CsvSource("irs.csv"))).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_file_larger_than_memory_trains_to_the_same_bits()
+    {
+        using var folder = new Folder();
+        string[] kinds = ["red", "green", "blue"];
+        folder.Write("d.csv", "a,kind,note,y\n" + string.Concat(Enumerable.Range(0, 500).Select(i => FormattableString.Invariant($"{Math.Sin(i):R},{kinds[i % 3]},text {i},{(i % 5 < 2 ? "no" : "yes")}\n"))));
+        var data = new DataDescription("d", new CsvSource("d.csv") { Label = "y", Categorical = ["kind"] }) { Split = [SplitPart.OfFraction("train", 0.8), SplitPart.OfFraction("validation", 0.2)], Normalize = [] };
+        DataSet memory = new DataReader(folder.Path).Read(data), disk = new DataReader(folder.Path) { MemoryLimit = 100 }.Read(data);
+        Assert.Equal((false, true), (memory["train"].IsSlow, disk.Cast(DType.F32)["train"].IsSlow));
+        Assert.Equal(memory.Schema, disk.Schema);
+        Assert.True(memory.Statistics.BitEquals(disk.Statistics));
+        foreach (string column in memory["train"].Columns)
+        {
+            Assert.True(memory["train"][column].BitEquals(disk["train"][column]));
+        }
+
+        Model model = Model.Build("M", m => m.Loss(Losses.CrossEntropy(m.Input("features", "B", 4).Dense(2), m.Target("label", DType.I64, "B"))));
+        var recipe = new TrainingRecipe { Optimizer = new Adam(0.01), Epochs = 3 };
+        Assert.True(Trainer.Fit(model, recipe, memory).Weights.BitEquals(Trainer.Fit(model, recipe, disk).Weights));
+    }
+
     private static DataSplit Read(Folder folder, CsvSource source) =>
         new DataReader(folder.Path).Read(new DataDescription("d", source) { Shuffle = false })["train"];
 

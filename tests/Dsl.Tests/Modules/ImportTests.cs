@@ -101,7 +101,7 @@ public class ImportTests
         const string File = "hyper k: int = 2\nlayer f(x: [..., D]) { return x |> dense(k) }";
         var result = Compiled(Main, [("a.n.k", "5"), ("b.n.k", "6")], ("p/a/n.dnn", File), ("p/b/n.dnn", File));
         Assert.Equal([5, 6], Fine(result).Parameters.Where(p => p.Shape.Rank == 2).Select(p => (int)p.Shape[1].Value));
-        Assert.Equal(["a.n.k", "b.n.k"], result.Hypers.Select(h => h.Key));
+        Assert.Equal(["a.n.k", "b.n.k"], result.Chosen!.Hypers.Keys);
         Assert.Equal(["f_0.dense_0", "f_1.dense_0"], Compile.Weights(result.Model!));
     }
 

@@ -1,0 +1,183 @@
+using System.Collections.Immutable;
+
+namespace Dnn.Graph;
+
+public static partial class TrainingStep
+{
+    /// <summary>
+    /// Makes one step's program. Each optimizer line takes the gradient of its loss where the lines before have moved the parameters: by substitution, so
+    /// that one graph has them all.
+    /// </summary>
+    private sealed class Builder
+    {
+        private readonly Model model;
+        private readonly TrainingRecipe recipe;
+        private readonly long totalSteps;
+        private readonly List<ProgramState> states = [];
+        private readonly Dictionary<Expr, Expr> moved = [];
+        private readonly List<Expr> norms = [];
+        private readonly Expr updates;
+        private readonly Expr weight = Expr.Variable(BatchWeightName, Shape.Scalar);
+        private readonly Expr? isLast;
+        private Expr rate = Expr.Scalar(0);
+
+        public Builder(Model model, TrainingRecipe recipe, long totalSteps)
+        {
+            (this.model, this.recipe, this.totalSteps) = (model, recipe, totalSteps);
+            Check();
+            (updates, isLast) = recipe.Accumulate == 1
+                ? (RandomState.Step, null)
+                : (Expr.Variable(UpdatesName, Shape.Scalar, DType.I64), Expr.Variable(BatchIsLastName, Shape.Scalar, DType.Bool));
+        }
+
+        public Program Build()
+        {
+            var forward = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value), .. Updated(model)], training: true);
+            for (var i = 0; i < recipe.Optimizers.Count; i++)
+            {
+                var line = recipe.Optimizers[i];
+                Line(i, line, forward[line.Minimize is null ? 0 : 1 + IndexOfLoss(line.Minimize)]);
+            }
+
+            Average();
+            var at = 1 + model.Losses.Length;
+            var metrics = model.Metrics.Select((m, i) => m with { Value = forward[at + i] });
+            var buffers = new Queue<Expr>(forward.Skip(at + model.Metrics.Length));
+            var norm = norms is [var only] ? only : norms.Select(n => n.Square()).Aggregate((a, b) => a + b).Sqrt();
+            return new Program(
+                [.. model.Inputs, .. model.Targets, .. Fed()],
+                [
+                    .. model.Parameters.Select(p => new ProgramState(p.Path, p.Variable, moved.GetValueOrDefault(p.Variable))),
+                    .. model.Buffers.Select(b => new ProgramState(b.Path, b.Variable, b.Next is null ? null : buffers.Dequeue())),
+                    .. states,
+                    .. isLast is null ? [] : new ProgramState[] { new(UpdatesName, updates, updates + isLast.Cast(DType.I64)) },
+                    new ProgramState(StepName, RandomState.Step, RandomState.Step + 1),
+                    new ProgramState(SeedName, RandomState.Seed),
+                ],
+                [
+                    new Named(LossName, forward[0]),
+                    .. LossParts(model, forward.AsSpan(1..)),
+                    .. metrics,
+                    new Named(GradientNormName, norm),
+                    new Named(RateName, rate),
+                ],
+                [forward[0], norm]);
+        }
+
+        private void Check()
+        {
+            if (recipe.Optimizers.Count == 0)
+                throw new GraphException("the recipe has no optimizer");
+            if (!model.Parameters.Any(recipe.Trains))
+                throw new GraphException($"the model {model.Name} has no parameters to train{(recipe.Freeze.Count > 0 ? " that are not frozen" : "")}");
+            if (recipe.Accumulate < 1)
+                throw new GraphException($"accumulate = {recipe.Accumulate}: at least one batch makes a step");
+            if (recipe.Accumulate > 1 && recipe.Optimizers.Count > 1)
+                throw new GraphException("accumulate goes with one optimizer: a second one would need the gradient of all batches where the first has moved the parameters");
+            if (recipe.Ema is { } decay && !(decay is > 0 and < 1))
+                throw new GraphException($"ema = {Printer.Number(decay)}: the part that an average keeps is between 0 and 1");
+            foreach (var line in recipe.Optimizers)
+            {
+                if (line.Optimizer is Lbfgs)
+                    throw new GraphException("lbfgs trains all parameters at once and has no other optimizer beside it");
+                if (line.Every < 1)
+                    throw new GraphException($"every {line.Every} steps: at least 1");
+            }
+        }
+
+        private int IndexOfLoss(string name)
+        {
+            var index = model.Losses.ToList().FindIndex(l => l.Name == name);
+            return index >= 0 ? index : throw new GraphException($"the model {model.Name} has no loss '{name}'. {Suggestion.Sentence(name, [.. model.Losses.Select(l => l.Name)])}");
+        }
+
+        /// <summary>One optimizer: gradients, clipping, moves.</summary>
+        private void Line(int number, OptimizerLine line, Expr loss)
+        {
+            var trained = model.Parameters.Where(p => recipe.Trains(p) && (line.On.Count == 0 || PathPattern.MatchesAny(line.On, p.Path))).ToArray();
+            if (trained.Length == 0)
+                throw new GraphException($"the optimizer on {string.Join(", ", line.On)} has no parameters to train");
+            var gradients = Gradient.Of(loss, [.. trained.Select(p => p.Variable)], model.Provenance);
+            var connected = trained.Zip(gradients, (p, g) => (Parameter: p, Gradient: g)).Where(t => t.Gradient is not null).Select(t => (t.Parameter, Gradient: t.Gradient!)).ToArray();
+            if (connected.Length == 0)
+                throw new GraphException($"the loss {(line.Minimize is null ? "" : $"{line.Minimize} ")}of {model.Name} depends on none of {(line.On.Count == 0 ? "its parameters" : $"the parameters on {string.Join(", ", line.On)}")}");
+            if (moved.Count > 0)
+            {
+                var here = Expr.Substitute([.. connected.Select(t => t.Gradient)], moved, model.Provenance);
+                connected = [.. connected.Select((t, i) => (t.Parameter, here[i]))];
+            }
+
+            if (isLast is not null)
+                connected = [.. connected.Select(t => (t.Parameter, Sum(t.Parameter, t.Gradient)))];
+            if (recipe.ClipValue is { } limit)
+                connected = [.. connected.Select(t => (t.Parameter, t.Gradient.Max(-limit).Min(limit)))];
+            var squares = connected.Select(t => t.Gradient.Square().Sum()).ToArray();
+            foreach (var (square, (parameter, _)) in squares.Zip(connected))
+                model.Provenance.Derived(square, parameter.Variable);
+            var norm = squares.Aggregate((a, b) => a + b).Sqrt();
+            if (recipe.ClipNorm is { } largest)
+            {
+                // The guard rejects a norm that is not finite, so 0 · ∞ cannot arise.
+                var factor = Expr.Where(norm.GreaterThan(largest), largest / norm, 1);
+                connected = [.. connected.Select(t => (t.Parameter, t.Gradient * factor))];
+            }
+
+            var taken = updates.Cast(DType.Float);
+            var lineRate = line.Optimizer.LearningRate.At(taken, totalSteps);
+            var (moves, count) = Moves(line.Every);
+            var prefix = number == 0 ? OptimizerPrefix : $"{OptimizerPrefix}{number}.";
+            var own = new List<ProgramState>();
+            foreach (var (parameter, gradient) in connected)
+            {
+                var value = moved.GetValueOrDefault(parameter.Variable, parameter.Variable);
+                var scale = parameter.Options.LearningRateScale;
+                var next = line.Optimizer.Step(new OptimizerContext(parameter.Path, value, gradient, scale == 1 ? lineRate : lineRate * scale, count, recipe.Decays(parameter), prefix, own));
+                moved[parameter.Variable] = moves is null ? next : Expr.Where(moves, next, value);
+            }
+
+            states.AddRange(moves is null ? own : own.Select(s => s with { Next = Expr.Where(moves, s.Next!, s.Variable) }));
+            norms.Add(line.Every == 1 ? norm : Expr.Where(moves!, norm, 0));
+            if (number == 0)
+                rate = lineRate;
+        }
+
+        /// <summary>Whether this batch ends in a move (null for always), and the number of the move, from 1, as a float.</summary>
+        private (Expr? Moves, Expr Count) Moves(int every)
+        {
+            var step = updates.Cast(DType.Float) + 1;
+            if (every == 1)
+                return (isLast, step);
+            var count = (step / every).Floor();
+            var due = (count * every).EqualTo(step);
+            return (isLast is null ? due : due.And(isLast), count.Max(1));
+        }
+
+        /// <summary>The gradient of the batches of this step so far; it starts again after the last.</summary>
+        private Expr Sum(Parameter parameter, Expr gradient)
+        {
+            var name = SumPrefix + parameter.Path;
+            var variable = Expr.Variable(name, parameter.Shape);
+            var sum = variable + (weight * gradient);
+            states.Add(new ProgramState(name, variable, Expr.Where(isLast!, 0, sum)));
+            return sum;
+        }
+
+        private IEnumerable<Named> Fed() => isLast is null ? [] : [new Named(BatchWeightName, weight), new Named(BatchIsLastName, isLast)];
+
+        /// <summary>Running averages of what moves.</summary>
+        private void Average()
+        {
+            if (recipe.Ema is not { } most)
+                return;
+            var step = updates.Cast(DType.Float) + 1;
+            var kept = ((step + 1) / (step + 10)).Min(most);
+            foreach (var parameter in model.Parameters.Where(p => moved.ContainsKey(p.Variable)))
+            {
+                var name = AveragePrefix + parameter.Path;
+                var average = Expr.Variable(name, parameter.Shape);
+                var next = (kept * average) + ((1 - kept) * moved[parameter.Variable]);
+                states.Add(new ProgramState(name, average, isLast is null ? next : Expr.Where(isLast, next, average)));
+            }
+        }
+    }
+}
