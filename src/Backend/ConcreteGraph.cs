@@ -33,7 +33,8 @@ internal sealed class ConcreteGraph
     {
         (this.sizes, this.floatType) = (sizes, floatType);
         context = new RefContext(sizes);
-        foreach (var node in Expr.PostOrder(roots))
+        // The last root first: the gradients of the last layers are there before those of the first, and what they use is free by then.
+        foreach (var node in Expr.PostOrder(roots.Reverse()))
             ids[node] = Add(node);
         (ConsumerStart, Consumers) = FindConsumers();
     }

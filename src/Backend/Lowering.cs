@@ -78,6 +78,7 @@ internal static class Lowering
         [typeof(StopGradient)] = OpKind.Identity,
         [typeof(Graph.Barrier)] = OpKind.Identity,
         [typeof(Pooled)] = OpKind.Identity,
+        [typeof(Checkpoint)] = OpKind.Identity,
         [typeof(CustomGradient)] = OpKind.Identity,
         [typeof(Phase)] = OpKind.Phase,
         [typeof(Literal)] = OpKind.Number,

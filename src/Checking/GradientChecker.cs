@@ -142,7 +142,7 @@ public sealed class GradientChecker
     private void CheckOperation(Expr node, Dictionary<Expr, RefValue<double>> values, RefContext sizes)
     {
         // A rule of one's own need not be the derivative of its node; the whole graph tells whether it is that of the value.
-        if (!node.DType.IsFloat() || node.Op is StopGradient or CustomGradient || !node.Args.Any(a => a.DType.IsFloat()))
+        if (!node.DType.IsFloat() || node.Op is StopGradient or CustomGradient or Checkpoint || !node.Args.Any(a => a.DType.IsFloat()))
             return;
         if (!IsFinite(values[node]) || !node.Args.All(a => IsFinite(values[a])))
         {

@@ -52,6 +52,7 @@ internal sealed class GraphDecoder
         d => Expr.Size(Palette[2 + d.Next(2)] * (1 + d.Next(2))),
         d => Expr.Make(new RngBits(d.NewShape(0)), Expr.Make(new RngFold(), d.Key(), d.Key())).Cast(DType.Float) * Math.ScaleB(1, -24),
         d => d.PickFloat() is { } x ? Expr.Make(new Barrier(new Symbol("barrier")), x) : null,
+        d => d.PickFloat() is { } x ? Checkpoint.Apply([x], xs => [xs[0] * xs[0].Sin() + (d.Next(2) == 0 ? x : xs[0]).Tanh()])[0] : null,
         d => d.Phase(),
         d => d.Idiom(), d => d.Idiom(), d => d.Idiom(),
     ];

@@ -298,16 +298,34 @@ internal sealed partial class Binder
                 else
                     Values(call);
                 return;
-            case FieldSyntax { Name.Text: "with" or "attend" } field:
-                Report(NotYet($".{field.Name.Text}", field.Name.Span));
+            case FieldSyntax { Name.Text: "with" } field when IsWith(call):
                 Expression(field.Target);
-                Values(call);
+                With(call, field);
                 return;
             default:
                 Expression(call.Callee);
                 Values(call);
                 return;
         }
+    }
+
+    /// <summary>Whether a call is <c>f.with(weight = w)</c>, which makes another view of a layer.</summary>
+    internal static bool IsWith(CallSyntax call) => call.Callee.Bare is FieldSyntax { Name.Text: "with" } field && field.Target.Bare is not NameSyntax { Name.Text: "random" or "prim" };
+
+    private void With(CallSyntax call, FieldSyntax field)
+    {
+        if (call.Arguments.IsEmpty)
+            Report(DiagnosticCodes.MissingArgument.At(field.Name.Span, "`with` names the parameters that are replaced: f.with(weight = w)"));
+        var seen = new HashSet<string>();
+        foreach (var argument in call.Arguments)
+        {
+            if (argument.Name is not { } name)
+                Report(DiagnosticCodes.MissingArgument.At(argument.Span, "`with` names the parameter that is replaced: f.with(weight = w)"));
+            else if (!seen.Add(name.Text))
+                Report(DiagnosticCodes.DuplicateArgument.At(name.Span, $"`{name.Text}` is given twice"));
+        }
+
+        Values(call);
     }
 
     private void Values(CallSyntax call)

@@ -52,6 +52,7 @@ internal sealed partial class Binder
         Model,
         Test,
         Lambda,
+        Gradient,
     }
 
     /// <summary>Binds a file and all that it imports.</summary>
@@ -250,9 +251,40 @@ internal sealed partial class Binder
 
         if (layer.Result is not null)
             Type(layer.Result, own);
-        if (layer.Gradient is { } gradient)
-            Report(DiagnosticCodes.NotYet.At(gradient.Names.IsEmpty ? gradient.Span : gradient.Names[0].Span, "a layer's own `gradient` is part of the language, but this version does not have it yet"));
+        var sizes = scope.Names.Values.Where(s => s.Kind == SymbolKind.Dimension).ToArray();
         Statements(layer.Body, Body.Layer);
+        if (layer.Gradient is { } gradient)
+            Rule(layer, gradient, own, sizes);
+    }
+
+    /// <summary>A layer's own gradient sees its hyperparameters and sizes, the inputs, the result and its cotangent under names of its own.</summary>
+    private void Rule(LayerSyntax layer, GradientSyntax gradient, Scope own, IEnumerable<Symbol> sizes)
+    {
+        var tensors = layer.Tensors.Parameters;
+        if (gradient.Names.Length != tensors.Length + 2)
+        {
+            var names = string.Join(", ", tensors.Select(t => t.Name.Text).Concat(["y", "dy"]));
+            Report(DiagnosticCodes.InvalidRule.At(gradient.Names.IsEmpty ? gradient.Span : gradient.Names[0].Span.To(gradient.Names[^1].Span), $"a gradient takes the {(tensors.Length == 1 ? "input" : $"{tensors.Length} inputs")}, the result and its cotangent: gradient ({names}) {{ … }}"));
+        }
+
+        scope = new Scope(own);
+        foreach (var size in sizes)
+            scope.Names.TryAdd(size.Name, size);
+        scope = new Scope(scope);
+        var symbols = ImmutableArray.CreateBuilder<Symbol>();
+        foreach (var name in gradient.Names)
+        {
+            var symbol = new Symbol(name.Text, SymbolKind.Tensor, name.Span) { Nature = Nature.Other };
+            symbols.Add(symbol);
+            if (name.Text != "_" && !scope.Names.TryAdd(name.Text, symbol))
+                Twice(name, scope.Names[name.Text]);
+        }
+
+        binding.RuleNames[gradient] = symbols.ToImmutable();
+        var before = inTraining;
+        inTraining = false;
+        Statements(gradient.Body, Body.Gradient);
+        inTraining = before;
     }
 
     private void Model(ModelSyntax model)
@@ -326,15 +358,15 @@ internal sealed partial class Binder
             returned = statement as ReturnSyntax;
         }
 
-        if (returned is null && body is Body.Layer or Body.Lambda && !block.Span.IsNone && perhapsDeclared.Count == 0)
-            Report(DiagnosticCodes.MissingReturn.At(new TextSpan(block.Span.Source, block.Span.End - 1, 1), body == Body.Layer ? "this layer returns nothing; end it with `return expr`" : "this lambda returns nothing; end it with `return expr`"));
+        if (returned is null && body is Body.Layer or Body.Lambda or Body.Gradient && !block.Span.IsNone && perhapsDeclared.Count == 0)
+            Report(DiagnosticCodes.MissingReturn.At(new TextSpan(block.Span.Source, block.Span.End - 1, 1), body == Body.Layer ? "this layer returns nothing; end it with `return expr`" : body == Body.Gradient ? "this gradient returns nothing; end it with `return expr`, one value for each input" : "this lambda returns nothing; end it with `return expr`"));
     }
 
     private static bool Allows(Body body, StatementSyntax statement) => statement switch
     {
         LetSyntax => true,
         RequireSyntax => true,
-        ReturnSyntax => body is Body.Layer or Body.Lambda,
+        ReturnSyntax => body is Body.Layer or Body.Lambda or Body.Gradient,
         AssertSyntax or AssertCallSyntax or AssertErrorSyntax => body == Body.Test,
         ParamSyntax or BufferSyntax or UpdateSyntax => body is Body.Layer or Body.Model,
         InputSyntax or TargetSyntax or OutputSyntax or LossSyntax or MetricSyntax => body == Body.Model,
@@ -354,6 +386,7 @@ internal sealed partial class Binder
         Body.Layer => "a layer",
         Body.Model => "a model",
         Body.Test => "a test",
+        Body.Gradient => "a gradient",
         _ => "a lambda",
     };
 
@@ -575,6 +608,8 @@ internal sealed partial class Binder
 
     private static Nature NatureOfCall(Binding binding, ExprSyntax callee)
     {
+        if (callee is FieldSyntax { Name.Text: "with" })
+            return Nature.Layer;
         if (callee is NameSyntax name && binding.Uses.TryGetValue(name, out var symbol))
             return symbol is { Kind: SymbolKind.Layer, Declaration: LayerSyntax { Hypers: not null } } ? Nature.Layer : Nature.Unknown;
         return binding.Entries.TryGetValue(callee, out var entry) ? entry.IsConstructor ? Nature.Layer : Nature.Other : Nature.Unknown;

@@ -22,11 +22,11 @@ public static partial class Catalog
 
     /// <summary>Names of the language that this version lacks.</summary>
     public static FrozenSet<string> Planned { get; } =
-        "checkpoint frozen no_decay lr_scale ctc".Split(' ').ToFrozenSet(StringComparer.Ordinal);
+        "ctc".Split(' ').ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>All rows, in order of kind and name.</summary>
     public static ImmutableArray<CatalogEntry> All { get; } =
-        [.. Layers().Concat(Functions()).Concat(PatternFunctions()).Concat(Structure()).Concat(Attention()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).Concat(Sources()).Concat(Recurrent()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
+        [.. Layers().Concat(Combinators()).Concat(Functions()).Concat(PatternFunctions()).Concat(Structure()).Concat(Attention()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).Concat(Sources()).Concat(Recurrent()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
 
     private static readonly FrozenDictionary<string, CatalogEntry> _byName = All.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal);
 
@@ -94,9 +94,6 @@ public static partial class Catalog
         Layer("residual", "f: layer, zero: bool = false", "y = x + f(x), or x + scale · f(x) with scale starting at 0", "[...] → [...]; f keeps the shape; with zero, scale []",
             "Makes deep stacks trainable (He et al. 2016); `zero = true` starts the block as the identity (Bachlechner et al. 2020).",
             a => Graph.Layers.Residual(a.Function("f"), a.Bool("zero"))),
-        Row(CatalogKind.Combinator, "repeat", "n: int, f: layer", "y = f(f(… f(x)))", "what f takes → what f gives",
-            "n layers in series; f is evaluated n times, so that a layer it constructs is a new one each time, and a name bound by `let` is shared.", _ => null),
-        Row(CatalogKind.Combinator, "chain", "layers: layer...", "y = …(g(f(x)))", "what the first takes → what the last gives", "The same as `f |> g |> …`.", _ => null),
     ];
 
     private static CatalogEntry Convolution(string name, string shapes, string use, Func<Args, Layer> make) => Layer(

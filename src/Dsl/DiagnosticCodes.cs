@@ -394,6 +394,11 @@ public static class DiagnosticCodes
         "model M {\n  input x: [B, 10, 6]\n  output y = rearrange(x, \"b t (h e) -> b h t e\", h = 4)\n}",
         "model M {\n  input x: [B, 10, 6]\n  output y = rearrange(x, \"b t (h e) -> b h t e\", h = 3)\n}");
 
+    public static readonly DiagnosticDescriptor InvalidRule = Error("DNN0324", "gradient of one's own that is none",
+        "A layer without parameters may carry its own gradient after its body: a function of the inputs, the result and its cotangent that gives one value for each input, made of those alone.",
+        "layer f(x: [...]) {\n  return relu(x)\n} gradient (x, dy) {\n  return dy\n}",
+        "layer f(x: [...]) {\n  return relu(x)\n} gradient (x, y, dy) {\n  return dy * (y > 0)\n}");
+
     public static readonly DiagnosticDescriptor ScanResult = Error("DNN0340", "step of a scan that gives no pair",
         "A step gives two things: the next state, which goes to the next step, and an output, which is stacked along the sequence. Each may be a tuple.",
         "model M {\n  input x: [B, T, 2]\n  let (s, ys) = scan(x, zeros([B, 2]), (s, xt) => s + xt)\n  output y = ys\n}",

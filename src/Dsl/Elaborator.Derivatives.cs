@@ -178,6 +178,12 @@ internal sealed partial class Elaborator
             case InstanceValue instance:
                 found.AddRange(builder.ParametersUnder(instance.Path).Select(p => p.Variable));
                 break;
+            case WrappedValue wrapped:
+                Parameters(wrapped.Inner, at, found);
+                break;
+            case ViewValue view:
+                Parameters(view.Owner, at, found);
+                break;
             case ComposedValue composed:
                 foreach (var part in composed.Layers)
                     Parameters(part, at, found);

@@ -373,6 +373,8 @@ internal sealed partial class Elaborator
     /// <summary>Whether a call makes an instance, rather than applying something.</summary>
     private bool Constructs(CallSyntax call)
     {
+        if (Binder.IsWith(call))
+            return true;
         var callee = call.Callee.Bare;
         return binding.Entries.TryGetValue(callee, out var entry)
             ? entry.IsConstructor
@@ -387,13 +389,21 @@ internal sealed partial class Elaborator
             return entry.Kind switch
             {
                 CatalogKind.Layer => ConstructCatalog(call, entry, c),
-                CatalogKind.Combinator => entry.Name switch { "repeat" => Repeat(call, entry, c), "parallel" => Parallel(call, c), _ => Chain(call, c) },
+                CatalogKind.Combinator => entry.Name switch
+                {
+                    "repeat" => Repeat(call, entry, c),
+                    "chain" => Chain(call, c),
+                    "parallel" => Parallel(call, c),
+                    _ => Wrap(call, entry, c),
+                },
                 _ => Call(entry, call.Arguments, piped ?? [], call, c),
             };
         }
 
         if (binding.Primitives.TryGetValue(callee, out var primitive))
             return Call(primitive, call, piped ?? [], c);
+        if (Binder.IsWith(call))
+            return With(call, (FieldSyntax)callee, c);
         if (callee is NameSyntax name && binding.Uses.TryGetValue(name, out var symbol) && symbol is { Kind: SymbolKind.Layer, Declaration: LayerSyntax { Hypers: not null } layer })
             return ConstructOwn(call, layer, call.Arguments, c);
         var value = Eval(call.Callee, c);
@@ -554,6 +564,8 @@ internal sealed partial class Elaborator
         if (binding.Primitives.TryGetValue(field, out var primitive))
             throw Error(DiagnosticCodes.NotCallable, field.Span, $"`prim.{primitive.Name}` needs its arguments");
         var target = Eval(field.Target, c);
+        while (target is WrappedValue wrapped)
+            target = wrapped.Inner;
         if (target is not InstanceValue instance)
             throw Error(DiagnosticCodes.UnknownField, field.Name.Span, $"{target.Describe()} has no fields; those of a layer are its parameters and the layers in it");
         var path = $"{instance.Path}.{field.Name.Text}";
@@ -563,6 +575,8 @@ internal sealed partial class Elaborator
             return inner;
         if (builder.PartOf(instance.Layer, field.Name.Text) is { } part)
             return instances[path] = new InstanceValue(part, path, instance.Span, null, Catalog.Find(part.Kind));
+        if (instance.Layer.View(field.Name.Text) is { } view)
+            return new ViewValue(instance, view);
         var prefix = instance.Path + ".";
         var known = builder.ParametersUnder(instance.Path).Select(p => p.Path).Concat(instances.Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal)))
             .Where(p => p.Length > prefix.Length).Select(p => p[prefix.Length..].Split('.', '[')[0]).Distinct().Order(StringComparer.Ordinal).ToArray();

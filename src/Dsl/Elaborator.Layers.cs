@@ -78,7 +78,11 @@ internal sealed partial class Elaborator
         foreach (var statement in layer.Body.Statements)
         {
             if (statement is ReturnSyntax result)
-                return Result(layer, Eval(result.Value, c), result.Value, c, leading);
+            {
+                var results = Result(layer, Eval(result.Value, c), result.Value, c, leading);
+                return layer.Gradient is null ? results : [WithRule(layer, layer.Gradient, inputs, results, c, hypers)];
+            }
+
             Statement(statement, c);
         }
 
@@ -132,6 +136,10 @@ internal sealed partial class Elaborator
                 return Apply(lambda, given, at);
             case PartialValue partial:
                 return Call(partial.Call, partial.Context, given);
+            case WrappedValue wrapped:
+                return Apply(wrapped, given, at, c);
+            case ViewValue view:
+                return Apply(view, given, at);
             case PhaseLayerValue phase:
                 return ByPhase(() => Apply(phase.Training, given, at, c), () => Apply(phase.Evaluation, given, at, c), at);
             case ComposedValue composed:

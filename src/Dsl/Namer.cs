@@ -42,6 +42,8 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
             case LayerSyntax layer:
                 Defaults(layer.Hypers);
                 Statements(layer.Body, new Body());
+                if (layer.Gradient is not null)
+                    Statements(layer.Gradient.Body, new Body());
                 break;
             case ModelSyntax model:
                 Defaults(model.Hypers);
@@ -235,6 +237,14 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
             foreach (var argument in call.Arguments)
                 Visit(argument.Value, own, null);
             Close(call, own, body);
+            return;
+        }
+
+        // What only wraps a layer adds nothing to its path, so that parameters keep theirs when it is put around them.
+        if (entry?.Name is "frozen" or "no_decay" or "lr_scale" or "checkpoint")
+        {
+            foreach (var argument in call.Arguments)
+                Visit(argument.Value, body, argument == call.Arguments[0] ? given : null);
             return;
         }
 

@@ -92,6 +92,9 @@ internal sealed class Binding
     /// <summary>Bare words of enumerations.</summary>
     public Dictionary<NameSyntax, string> Words { get; } = [];
 
+    /// <summary>The names of inputs, result and cotangent in a layer's own gradient.</summary>
+    public Dictionary<GradientSyntax, ImmutableArray<Symbol>> RuleNames { get; } = [];
+
     /// <summary>The part of the path that an expression gives to what it constructs.</summary>
     public Dictionary<SyntaxNode, string> Segments { get; } = [];
 

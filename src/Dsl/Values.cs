@@ -187,6 +187,29 @@ internal sealed class LambdaValue(LambdaSyntax syntax, Context context) : LayerV
     public override string Describe() => "a lambda";
 }
 
+/// <summary>A layer whose parameters are used in another way: <c>frozen(f)</c>, <c>f.with(weight = w)</c>, <c>checkpoint(f)</c>.</summary>
+internal sealed class WrappedValue(string kind, LayerValue inner, ParameterUse? use, CallSyntax syntax) : LayerValue
+{
+    public LayerValue Inner { get; } = inner;
+
+    /// <summary>How parameters are used; null where f is computed again for gradients.</summary>
+    public ParameterUse? Use { get; } = use;
+
+    public CallSyntax Syntax { get; } = syntax;
+
+    public override string Describe() => Inner.Describe() is var inner && inner.StartsWith("the layer", StringComparison.Ordinal) ? $"{inner}, {kind}" : $"a layer, {kind}";
+}
+
+/// <summary>Another function of an instance's parameters: <c>emb.attend</c>.</summary>
+internal sealed class ViewValue(InstanceValue owner, Layer layer) : LayerValue
+{
+    public InstanceValue Owner { get; } = owner;
+
+    public Layer Layer { get; } = layer;
+
+    public override string Describe() => $"the layer `{Owner.Path}`";
+}
+
 /// <summary>One after the other: <c>f |> g</c>, <c>chain</c>, <c>for</c>, <c>repeat</c>.</summary>
 internal sealed class ComposedValue(ImmutableArray<LayerValue> layers) : LayerValue
 {

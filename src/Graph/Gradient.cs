@@ -86,7 +86,9 @@ public static class Gradient
     {
         var u = Expr.Variable("u", y.Shape, y.DType);
         var pulled = Vjp([y], [u], [x])[0];
-        return pulled is null ? null : Vjp([pulled], [v], [u])[0];
+
+        // Linear in u, so free of it, but for barriers that wait for it.
+        return pulled is null ? null : Vjp([pulled], [v], [u])[0]?.Substitute(u, y.ZerosLike());
     }
 
     /// <summary>The Hessian of a scalar times v: forward over reverse, never the matrix.</summary>

@@ -9,6 +9,7 @@ namespace Dnn.Graph;
 public sealed class Layer
 {
     private readonly Func<LayerContext, ImmutableArray<Expr>, ImmutableArray<Expr>> body;
+    private readonly ImmutableArray<(string Name, Func<LayerContext, Expr, Expr> Body)> views = [];
 
     /// <param name="kind">The kind, such as <c>dense</c>; with an index it names instances that have no name.</param>
     /// <param name="body">What an application computes from the tensors given by position; it asks its context for those given by name.</param>
@@ -36,7 +37,51 @@ public sealed class Layer
     public ImmutableArray<string> Options { get; }
 
     /// <summary>A new instance of the same layer under a name: <c>Dense(128).Named("fc1")</c> has the parameter <c>fc1.weight</c>.</summary>
-    public Layer Named(string name) => new(Kind, body, name, Options);
+    public Layer Named(string name) => new(Kind, body, name, Options) { Views = Views };
+
+    /// <summary>Other functions of the same parameters, such as <c>attend</c> of an embedding.</summary>
+    internal ImmutableArray<(string Name, Func<LayerContext, Expr, Expr> Body)> Views { get => views; init => views = value; }
+
+    /// <summary>The layer whose instance this one is another view of; itself for most.</summary>
+    internal Layer Instance => instance ?? this;
+
+    private Layer? instance;
+
+    /// <summary>Another function of the same parameters, or null: <c>embedding.View("attend")</c>.</summary>
+    public Layer? View(string name)
+    {
+        foreach (var view in Views)
+        {
+            if (view.Name == name)
+                return new Layer($"{Kind}.{name}", view.Body) { instance = Instance };
+        }
+
+        return null;
+    }
+
+    /// <summary>The names of other functions of the same parameters.</summary>
+    public IEnumerable<string> ViewNames => Views.Select(v => v.Name);
+
+    /// <summary>The same instance, in whose applications through this view no gradient reaches its parameters.</summary>
+    public Layer Frozen() => Used(new ParameterUse { Frozen = true });
+
+    /// <summary>The same instance, whose parameters weight decay leaves alone.</summary>
+    public Layer NoDecay() => Used(new ParameterUse { NoDecay = true });
+
+    /// <summary>The same instance, whose parameters train at a multiple of the learning rate.</summary>
+    public Layer ScaleLearningRate(double factor) => Used(new ParameterUse { LearningRateScale = factor });
+
+    /// <summary>The same instance, applied through this view with another tensor in the place of a parameter.</summary>
+    public Layer With(string parameter, Expr value) => Used(new ParameterUse { Values = [new GivenParameter(this, parameter, value)] });
+
+    /// <summary>The same instance; what an application through this view computes between input and result is computed again for gradients rather than kept.</summary>
+    public Layer Checkpoint() => new(Kind, (context, inputs) => Graph.Checkpoint.Apply(inputs, x => body(context, x)), Name, Options) { instance = Instance };
+
+    private Layer Used(ParameterUse use) => new(Kind, (context, inputs) =>
+    {
+        using var entered = ModelBuilder.Current!.Use(use);
+        return body(context, inputs);
+    }, Name, Options) { instance = Instance };
 
     /// <summary>The composition: this, then another.</summary>
     public Layer Then(Layer next) => Layers.Sequential(this, next);
@@ -53,6 +98,29 @@ public sealed class Layer
         (ModelBuilder.Current ?? throw new GraphException($"{Kind}: a layer is applied inside Model.Build, which keeps its parameters")).Apply(this, inputs, named);
 
     internal ImmutableArray<Expr> Run(LayerContext context, ImmutableArray<Expr> inputs) => body(context, inputs);
+}
+
+/// <summary>A tensor in the place of a parameter of an instance.</summary>
+public sealed record GivenParameter(Layer Layer, string Name, Expr Value)
+{
+    /// <summary>Whether the layer has asked for the parameter.</summary>
+    public bool IsUsed { get; internal set; }
+}
+
+/// <summary>How parameters are used while it is entered, see <see cref="ModelBuilder.Use"/>.</summary>
+public sealed record ParameterUse
+{
+    /// <summary>No gradient reaches them.</summary>
+    public bool Frozen { get; init; }
+
+    /// <summary>Weight decay leaves them alone, everywhere.</summary>
+    public bool NoDecay { get; init; }
+
+    /// <summary>A factor on the learning rate, everywhere.</summary>
+    public double LearningRateScale { get; init; } = 1;
+
+    /// <summary>Other tensors in their place.</summary>
+    public ImmutableArray<GivenParameter> Values { get; init; } = [];
 }
 
 /// <summary>What the body of a layer asks of its instance: parameters, buffers, random keys.</summary>
@@ -175,6 +243,9 @@ public sealed class ModelBuilder
 
         public Dictionary<string, Layer> Parts { get; } = [];
 
+        /// <summary>The factors on the learning rate that uses gave to parameters.</summary>
+        public Dictionary<string, double> Scales { get; } = [];
+
         public int Applications { get; set; }
 
         public string Child(string segment) => Path.Length == 0 ? segment : $"{Path}.{segment}";
@@ -226,14 +297,32 @@ public sealed class ModelBuilder
     {
         if (!places.Add(path))
             throw new GraphException($"two instances are named {path}; give one another name");
-        instances[layer] = new Instance(path);
+        instances[layer.Instance] = new Instance(path);
     }
 
     /// <summary>The layer inside of an instance under a name (<see cref="LayerContext.Part"/>); null before its first application, or where there is none.</summary>
     public Layer? PartOf(Layer layer, string name) => instances.TryGetValue(layer, out var instance) ? instance.Parts.GetValueOrDefault(name) : null;
 
     /// <summary>Makes a layer another view of an instance that has its place: they share parameters.</summary>
-    public void PlaceLike(Layer layer, Layer instance) => instances[layer] = instances[instance];
+    public void PlaceLike(Layer layer, Layer instance) => instances[layer.Instance] = instances[instance.Instance];
+
+    /// <summary>Changes how layers use their parameters until disposed.</summary>
+    public IDisposable Use(ParameterUse use) => new Using(this, use);
+
+    private readonly Stack<ParameterUse> uses = new();
+
+    private sealed class Using : IDisposable
+    {
+        private readonly ModelBuilder builder;
+
+        public Using(ModelBuilder builder, ParameterUse use)
+        {
+            this.builder = builder;
+            builder.uses.Push(use);
+        }
+
+        public void Dispose() => builder.uses.Pop();
+    }
 
     /// <summary>The parameters so far, in order.</summary>
     public IReadOnlyList<Parameter> Parameters => parameters;
@@ -256,8 +345,8 @@ public sealed class ModelBuilder
                 throw new GraphException($"{layer.Kind} takes no tensor `{name}`{(layer.Options.IsEmpty ? "" : $", only {string.Join(", ", layer.Options)}")}");
         }
 
-        if (!instances.TryGetValue(layer, out var instance))
-            instances[layer] = instance = Place(layer);
+        if (!instances.TryGetValue(layer.Instance, out var instance))
+            instances[layer.Instance] = instance = Place(layer.Instance);
         Note(arguments);
         Note([.. named.Select(n => n.Value)]);
         var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location) { Named = named };
@@ -330,6 +419,42 @@ public sealed class ModelBuilder
     }
 
     internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
+    {
+        foreach (var given in uses.SelectMany(u => u.Values))
+        {
+            if (given.Name != name || instances.GetValueOrDefault(given.Layer.Instance) != instance)
+                continue;
+            given.IsUsed = true;
+            return given.Value.Rank == type.Rank && Enumerable.Range(0, type.Rank).All(i => Dim.AreEqual(given.Value.Shape[i], type.Shape[i]) != Answer.Refuted)
+                ? given.Value
+                : throw new ShapeException($"{instance.Child(name)} has the shape {type.Shape}, and what is given in its place {given.Value.Shape}", type.Shape, given.Value.Shape);
+        }
+
+        var variable = Declared(instance, name, type, initializer, options);
+        if (uses.Count == 0)
+            return variable;
+        Change(instance, name);
+        return uses.Any(u => u.Frozen) ? variable.StopGradient() : variable;
+    }
+
+    /// <summary>Gives a parameter the options of the uses that are entered.</summary>
+    private void Change(Instance instance, string name)
+    {
+        var old = instance.Parameters[name];
+        var scale = uses.Aggregate(1.0, (product, use) => product * use.LearningRateScale);
+        var options = old.Options with { NoDecay = old.Options.NoDecay || uses.Any(u => u.NoDecay) };
+        if (scale != 1 && instance.Scales.TryAdd(name, scale))
+            options = options with { LearningRateScale = options.LearningRateScale * scale };
+        else if (scale != 1 && instance.Scales[name] != scale)
+            throw new GraphException($"the learning rate of {old.Path} is scaled by {Printer.Number(instance.Scales[name])} in one place and by {Printer.Number(scale)} in another");
+        if (options == old.Options)
+            return;
+        var changed = old with { Options = options };
+        instance.Parameters[name] = parametersByPath[old.Path] = changed;
+        parameters[parameters.FindIndex(p => p.Path == old.Path)] = changed;
+    }
+
+    private Expr Declared(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
     {
         if (instance.Parameters.TryGetValue(name, out var known))
         {

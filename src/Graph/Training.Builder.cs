@@ -114,7 +114,8 @@ public static partial class TrainingStep
             var squares = connected.Select(t => t.Gradient.Square().Sum()).ToArray();
             foreach (var (square, (parameter, _)) in squares.Zip(connected))
                 model.Provenance.Derived(square, parameter.Variable);
-            var norm = squares.Aggregate((a, b) => a + b).Sqrt();
+            // From the last layer on, in the order in which gradients come, so that what each needs is free soon.
+            var norm = squares.Reverse().Aggregate((a, b) => a + b).Sqrt();
             if (recipe.ClipNorm is { } largest)
             {
                 // The guard rejects a norm that is not finite, so 0 · ∞ cannot arise.

@@ -28,9 +28,21 @@ public static partial class Layers
         RequirePositive("embedding", "vocab", vocab);
         RequirePositive("embedding", "dim", dim);
         return new("embedding", (context, x) => x.DType == DType.I64
-            ? context.Parameter("weight", new Shape(vocab, dim), init ?? Initializers.Normal(1), new ParameterOptions(NoDecay: true)).Take(x)
-            : throw new ShapeException($"embedding takes whole numbers, not {x.Type}; declare the input as int{x.Shape}", x.Shape));
+            ? Weight(context).Take(x)
+            : throw new ShapeException($"embedding takes whole numbers, not {x.Type}; declare the input as int{x.Shape}", x.Shape))
+        {
+            Views = [("attend", (context, x) => x.MatMul(Weight(context).Transpose()))],
+        };
+
+        Expr Weight(LayerContext context) => context.Parameter("weight", new Shape(vocab, dim), init ?? Initializers.Normal(1), new ParameterOptions(NoDecay: true));
     }
+
+    /// <summary>
+    /// y = x · weightᵀ with the table of an embedding: a score for each of its rows, sharing the parameter (Press and Wolf 2017, Using the Output
+    /// Embedding to Improve Language Models).
+    /// </summary>
+    /// <exception cref="GraphException">The layer is no embedding.</exception>
+    public static Layer Attend(Layer embedding) => embedding.View("attend") ?? throw new GraphException($"{embedding.Kind} is no embedding, so there is nothing to attend to");
 
     /// <summary>(x − mean) / √(variance + eps) · weight + bias over the last axis (Ba et al. 2016).</summary>
     public static Layer LayerNorm(double eps = 1e-5, Initializer? init = null) => new("layer_norm", (context, x) => Affine(context, Normal(x, -1, eps), init));

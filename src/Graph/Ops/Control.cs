@@ -25,14 +25,19 @@ public sealed record StopGradient : Identity
     public override Expr?[] Vjp(Expr node, Expr cotangent) => [null];
 }
 
-/// <summary>A copy with an identity of its own, so that interning does not merge what is to be computed again.</summary>
+/// <summary>
+/// A copy with an identity of its own, so that interning does not merge what is to be computed again. A second argument is something to wait for:
+/// what uses the copy is computed after it.
+/// </summary>
 public sealed record Barrier(Symbol Symbol) : Identity
 {
     public override string Name => "barrier";
 
-    public override OpDoc Doc => new("y = x, computed apart from other copies", "x̄ = ȳ", "What `checkpoint` recomputes hangs on one.");
+    public override OpDoc Doc => new("y = x, computed apart from other copies, after the second argument if there is one", "x̄ = ȳ", "What `checkpoint` computes again hangs on one.");
 
-    public override Expr?[] Vjp(Expr node, Expr cotangent) => [cotangent];
+    public override TensorType Infer(ReadOnlySpan<TensorType> args) => args.Length is 1 or 2 ? args[0] : throw Misfit($"takes a value and perhaps another to wait for, not {args.Length}");
+
+    public override Expr?[] Vjp(Expr node, Expr cotangent) => node.Args.Length == 1 ? [cotangent] : [cotangent, null];
 }
 
 /// <summary>
