@@ -149,6 +149,12 @@ internal sealed partial class Binder
 
     private void Name(NameSyntax name)
     {
+        if (name.Name.Text == Probe)
+        {
+            See();
+            return;
+        }
+
         if (name.Name.Text == "_")
         {
             Report(DiagnosticCodes.UnknownName.At(name.Span, "`_` takes a value that is not used; it has none itself"));
@@ -396,7 +402,7 @@ internal sealed partial class Binder
 
     private void Argument(ExprSyntax value, CatalogParameter parameter)
     {
-        if (value.Bare is not NameSyntax word)
+        if (value.Bare is not NameSyntax word || word.Name.Text == Probe)
         {
             if (parameter.Kind == ParameterKind.Strings && value.Bare is ListSyntax { Items: var items } && items.Any(i => i.Bare is NameSyntax))
                 Report(DiagnosticCodes.TypeMismatch.At(value.Span, $"`{parameter.Name}` takes strings: [\"a\", \"b\"]"));

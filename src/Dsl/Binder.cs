@@ -88,6 +88,18 @@ internal sealed partial class Binder
             throw new DiagnosticException(binder.diagnostics[0]);
     }
 
+    /// <summary>A name that stands for the cursor of an editor: what is known there is remembered.</summary>
+    public const string Probe = "__cursor__";
+
+    private void See()
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        binding.Visible = [];
+        for (var from = scope; from is not null; from = from.Parent)
+            binding.Visible.AddRange(from.Names.Values.Reverse().Where(s => seen.Add(s.Name)));
+        binding.Visible.AddRange(file.Where(n => seen.Add(n.Key)).Select(n => n.Value));
+    }
+
     private void Report(Diagnostic diagnostic) => diagnostics.Add(diagnostic);
 
     // ---- Declarations ------------------------------------------------------------------------------------------------
@@ -424,6 +436,8 @@ internal sealed partial class Binder
                 break;
             case UpdateSyntax update:
                 Expression(update.Value);
+                if (update.Name.Text == Probe)
+                    See();
                 var symbol = scope?.Find(update.Name.Text);
                 if (symbol is { Kind: SymbolKind.Buffer })
                     binding.Declared[update] = symbol;
@@ -533,6 +547,9 @@ internal sealed partial class Binder
     {
         switch (dimension.Bare)
         {
+            case NameSyntax { Name.Text: Probe }:
+                See();
+                break;
             case NameSyntax name:
                 // In a tensor list the sizes that were bound before it are known too.
                 var symbol = known?.Find(name.Name.Text) ?? (scope!.Find(name.Name.Text) is { Kind: SymbolKind.Dimension } size ? size : null);

@@ -133,11 +133,16 @@ public static class Compiler
             : throw new CompileException(result.HasErrors ? result.Diagnostics : [DiagnosticCodes.UnknownName.At(result.Syntax.Root.Span, "the file has no model")]);
     }
 
-    private static CompileResult Compile(SyntaxTree tree, CompileOptions options)
+    /// <param name="tree">The first file.</param>
+    /// <param name="options">What is told beside it.</param>
+    /// <param name="observe">Whether what values names had is to be remembered.</param>
+    internal static CompileResult Compile(SyntaxTree tree, CompileOptions options, bool observe = false)
     {
         var (modules, unread) = ModuleLoader.Load(tree, options.Sources);
         var (binding, found) = Binder.Bind(modules);
         options.OnPhase?.Invoke("bind");
+        if (observe)
+            binding.Observed = [];
         var diagnostics = new List<Diagnostic>([.. modules.SelectMany(m => m.Tree.Diagnostics), .. unread, .. found]);
         var models = ImmutableArray<CompiledModel>.Empty;
         var data = ImmutableArray<DataDescription>.Empty;

@@ -343,6 +343,7 @@ internal sealed partial class Elaborator
         {
             case NamePatternSyntax name:
                 var symbol = binding.Declared[name];
+                binding.Observed?.TryAdd(symbol, value.Describe());
                 set(symbol, symbol.IsDifferentiated ? Differentiable(symbol, value) : value);
                 break;
             case TuplePatternSyntax tuple:

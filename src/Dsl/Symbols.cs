@@ -104,6 +104,12 @@ internal sealed class Binding
     /// <summary>Hyperparameters of imported files: <c>resnet.width</c>.</summary>
     public Dictionary<FieldSyntax, Symbol> Qualified { get; } = [];
 
+    /// <summary>What names mean where <see cref="Binder.Probe"/> stands, the nearest first; null if it stands nowhere.</summary>
+    public List<Symbol>? Visible { get; set; }
+
+    /// <summary>What values were seen under names, in words; null where nobody asks.</summary>
+    public Dictionary<Symbol, string>? Observed { get; set; }
+
     /// <summary>All files, what is imported before what imports it; the last is the one that was asked for.</summary>
     public ImmutableArray<Module> Modules { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Dnn.Dsl.Ide;
 using Dnn.Testing;
 using Xunit;
 
@@ -63,5 +64,15 @@ public class DocsTests
             var found = Compile.Diagnostics(new SourceText(block, document));
             Assert.True(found.Count == 0, $"{block}\n\n{new DiagnosticFormatter().Format(found)}");
         }
+    }
+
+    [Fact]
+    public void The_editor_ready_core_is_described_whole()
+    {
+        var text = File.ReadAllText(RepoRoot.Combine("docs", "ide.md"));
+        var members = typeof(IdeFile).GetMembers(System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.DeclaredOnly)
+            .Where(m => m is System.Reflection.PropertyInfo or System.Reflection.MethodInfo { IsSpecialName: false }).Select(m => m.Name);
+        var types = typeof(IdeFile).Assembly.GetExportedTypes().Where(t => t.Namespace == typeof(IdeFile).Namespace).Select(t => t.Name);
+        Assert.All(members.Concat(types), name => Assert.Contains($"`{name}`", text.Replace("`s", "`").Replace("s:", ":")));
     }
 }
