@@ -133,8 +133,6 @@ module Layer =
         let chain (layers: Layer list) = Layers.Sequential(ReadOnlySpan(List.toArray layers))
 
     let apply (layer: Layer) (x: Expr) = layer.Apply x
-    /// The results of a layer that takes or gives several tensors.
-    let applyAll (layer: Layer) (inputs: Expr list) = layer.ApplyAll(Immutable.ImmutableArray.CreateRange inputs, Immutable.ImmutableArray.Empty) |> List.ofSeq
     /// Several tensors by position and others by name: `Layer.applyAll [ "lengths", n ] [ x ] lstm`.
     let applyAll (named: (string * Expr) list) (inputs: Expr list) (layer: Layer) =
         layer.ApplyAll([| for x in inputs -> x |].ToImmutableArray(), [| for name, x in named -> Named(name, x) |].ToImmutableArray()) |> List.ofSeq
