@@ -117,7 +117,7 @@ public static class Measurement
             program = program with { Inputs = [.. model.Inputs.Take(1)] };
         var options = new PlanOptions { Float = DType.F64 };
         var result = new Predictor(model, weights, program, options).Predict([.. repeated.Where(v => program.Inputs.Any(p => p.Name == v.Item1))])["jacobian"].ToArray<double>();
-        return result.All(double.IsFinite) ? new Spectrum([.. Matrix<double>.Build.Dense(columns, rows, result).Svd(computeVectors: false).S]) : null;
+        return result.All(double.IsFinite) ? new Spectrum([.. Matrix<double>.Build.Dense(columns, rows, result).Svd(computeVectors: false).S.Select(Math.Abs)]) : null;
     }
 
     private static Dim? Batch(Model model) => model.Inputs is [var first, ..] && first.Value.Rank > 0 && first.Value.Shape[0].Name is not null ? first.Value.Shape[0] : null;

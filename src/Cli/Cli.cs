@@ -18,7 +18,7 @@ public static class Cli
     internal static ImmutableArray<CliCommand> Commands() =>
     [
         new TrainCommand(), new CheckCommand(), new LintCommand(), new FixCommand(), new FmtCommand(), new TestCommand(), new EvalCommand(), new RunCommand(), new SampleCommand(), new InitCommand(),
-        new SummaryCommand(), new GraphCommand(), new GradCommand(), new GradcheckCommand(), new DumpCommand(), new ExplainCommand(), new CalcCommand(), new BenchCommand(),
+        new SummaryCommand(), new GraphCommand(), new GradCommand(), new GradcheckCommand(), new DumpCommand(), new ExplainCommand(), new DiagnoseCommand(), new CalcCommand(), new BenchCommand(),
     ];
 
     /// <summary>The whole process: a terminal, colours where it shows them, Ctrl-C.</summary>

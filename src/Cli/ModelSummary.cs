@@ -12,7 +12,11 @@ namespace Dnn.Cli;
 /// <param name="IsShared">Whether an earlier application has the same parameters.</param>
 /// <param name="Flops">Floating-point operations for one row of the batch.</param>
 /// <param name="ActivationBytes">Bytes of the output for one row of the batch, in f32.</param>
-internal sealed record SummaryRow(string Path, string Kind, int Depth, string Output, long Parameters, bool IsShared, Dim Flops, Dim ActivationBytes);
+internal sealed record SummaryRow(string Path, string Kind, int Depth, string Output, long Parameters, bool IsShared, Dim Flops, Dim ActivationBytes)
+{
+    /// <summary>How far the input reaches that one element is computed from, by spatial axis; null where no convolution or pool is in the way.</summary>
+    public int[]? ReceptiveField { get; init; }
+}
 
 /// <summary>What a model is made of and costs, in the evaluation phase. A multiply-add counts as two operations, an exponential as one.</summary>
 internal sealed record ModelSummary(ImmutableArray<SummaryRow> Rows, long Trainable, long Frozen, long Buffers, Dim Flops)
@@ -25,6 +29,7 @@ internal sealed record ModelSummary(ImmutableArray<SummaryRow> Rows, long Traina
         var rows = ImmutableArray.CreateBuilder<SummaryRow>();
         var applied = new HashSet<string>(StringComparer.Ordinal);
         var depths = new Dictionary<Scope, int>();
+        var fields = ReceptiveFields.Of(model);
         foreach (var scope in model.Scopes)
         {
             depths[scope] = scope.Parent is null ? 0 : depths[scope.Parent] + 1;
@@ -35,7 +40,10 @@ internal sealed record ModelSummary(ImmutableArray<SummaryRow> Rows, long Traina
             var elements = scope.Outputs.Aggregate(Dim.Zero, (sum, o) => sum + o.Shape.ElementCount);
             rows.Add(new SummaryRow(
                 IsFunction(scope) ? "" : scope.Path, scope.Kind, depths[scope], string.Join(", ", scope.Outputs.Select(o => o.Type)), parameters,
-                !IsFunction(scope) && !applied.Add(scope.Path) && parameters > 0, PerRow(Flop(scope.Outputs, scope.Inputs)), PerRow(elements) * 4));
+                !IsFunction(scope) && !applied.Add(scope.Path) && parameters > 0, PerRow(Flop(scope.Outputs, scope.Inputs)), PerRow(elements) * 4)
+            {
+                ReceptiveField = fields.GetValueOrDefault(scope.Outputs[0]),
+            });
         }
 
         foreach (var parameter in model.Parameters.Where(p => !applied.Any(path => IsUnder(p.Path, path))))

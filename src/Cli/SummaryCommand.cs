@@ -42,6 +42,14 @@ internal sealed class SummaryCommand : CliCommand
             json.WriteNumber("parameters", row.Parameters);
             Size("flops_per_row", row.Flops);
             Size("activation_bytes_per_row", row.ActivationBytes);
+            if (row.ReceptiveField is { } field)
+            {
+                json.WriteStartArray("receptive_field");
+                foreach (var size in field)
+                    json.WriteNumberValue(size);
+                json.WriteEndArray();
+            }
+
             json.WriteEndObject();
         }
 
@@ -63,6 +71,34 @@ internal sealed class SummaryCommand : CliCommand
     private static void Show(Model model, ModelSummary summary, Invocation invocation)
     {
         var terminal = invocation.Terminal;
+        var console = Console(terminal);
+        var hasFields = summary.Rows.Any(r => r.ReceptiveField is not null);
+        var table = new Spectre.Console.Table().Border(TableBorder.Simple);
+        table.AddColumn(new TableColumn(Markup.Escape(model.Name)).NoWrap());
+        table.AddColumn("kind");
+        table.AddColumn(new TableColumn("output").NoWrap());
+        foreach (var column in new[] { "parameters", "FLOP / row", "activation / row" })
+            table.AddColumn(new TableColumn(column).RightAligned());
+        if (hasFields)
+            table.AddColumn(new TableColumn("receptive field").RightAligned());
+        foreach (var row in summary.Rows)
+        {
+            string[] cells =
+            [
+                new string(' ', 2 * row.Depth) + Markup.Escape(row.Path), Markup.Escape(row.Kind), Markup.Escape(row.Output),
+                row.IsShared ? "shared" : row.Parameters == 0 ? "" : Count(row.Parameters), Text(row.Flops, Count), Text(row.ActivationBytes, Bytes),
+            ];
+            table.AddRow(hasFields ? [.. cells, row.ReceptiveField is { } field ? string.Join(" × ", field) : ""] : cells);
+        }
+
+        console.Write(table);
+        terminal.Output.WriteLine($"{Count(summary.Trainable)} trainable parameters, {Count(summary.Frozen)} frozen, {Count(summary.Buffers)} in buffers; {Bytes(4 * (summary.Trainable + summary.Frozen + summary.Buffers))} in f32");
+        terminal.Output.WriteLine($"{Text(summary.Flops, Count)} FLOP a row forwards");
+    }
+
+    /// <summary>A console for tables, as wide as the terminal.</summary>
+    internal static IAnsiConsole Console(Terminal terminal)
+    {
         var console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Out = new AnsiConsoleOutput(terminal.Output),
@@ -71,22 +107,7 @@ internal sealed class SummaryCommand : CliCommand
         });
         console.Profile.Width = terminal.Width ?? 200;
         console.Profile.Capabilities.Unicode = true;
-        var table = new Spectre.Console.Table().Border(TableBorder.Simple);
-        table.AddColumn(new TableColumn(Markup.Escape(model.Name)).NoWrap());
-        table.AddColumn("kind");
-        table.AddColumn(new TableColumn("output").NoWrap());
-        foreach (var column in new[] { "parameters", "FLOP / row", "activation / row" })
-            table.AddColumn(new TableColumn(column).RightAligned());
-        foreach (var row in summary.Rows)
-        {
-            table.AddRow(
-                new string(' ', 2 * row.Depth) + Markup.Escape(row.Path), Markup.Escape(row.Kind), Markup.Escape(row.Output),
-                row.IsShared ? "shared" : row.Parameters == 0 ? "" : Count(row.Parameters), Text(row.Flops, Count), Text(row.ActivationBytes, Bytes));
-        }
-
-        console.Write(table);
-        terminal.Output.WriteLine($"{Count(summary.Trainable)} trainable parameters, {Count(summary.Frozen)} frozen, {Count(summary.Buffers)} in buffers; {Bytes(4 * (summary.Trainable + summary.Frozen + summary.Buffers))} in f32");
-        terminal.Output.WriteLine($"{Text(summary.Flops, Count)} FLOP a row forwards");
+        return console;
     }
 
     private static string Text(Dim size, Func<long, string> format) => size.IsKnown ? size.Value == 0 ? "" : format(size.Value) : Markup.Escape(size.ToString());

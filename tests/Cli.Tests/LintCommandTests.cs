@@ -82,6 +82,53 @@ public class LintCommandTests : Workspace
     }
 
     [Fact]
+    public void Diagnose_holds_predictions_against_measurements()
+    {
+        var file = Write("deep.dnn", "model Deep {\n  input x: [B, 64]\n  output y = x |> for i in 0..4 { dense(96) |> tanh } |> dense(96)\n}\n");
+        var json = Fine("diagnose", file, "--json", "--batch", "64").Json;
+        var layers = json.GetProperty("layers").EnumerateArray().ToArray();
+        Assert.Equal(9, layers.Length);
+        foreach (var layer in layers)
+        {
+            Assert.InRange(layer.GetProperty("rms").GetDouble() / layer.GetProperty("predicted_rms").GetDouble(), 0.8, 1.25);
+            Assert.InRange(layer.GetProperty("gradient_factor").GetDouble() / layer.GetProperty("predicted_gradient_factor").GetDouble(), 0.7, 1.4);
+        }
+
+        Assert.All(layers.Where(l => l.GetProperty("kind").GetString() == "tanh"), l => Assert.InRange(l.GetProperty("saturated").GetDouble(), 0, 0.2));
+        Assert.Equal(64, json.GetProperty("singular_values").GetArrayLength());
+        Assert.Contains("From end to end", Fine("diagnose", file).Output);
+    }
+
+    [Fact]
+    public void Diagnose_knows_the_singular_values_of_a_matrix()
+    {
+        // Two inputs scaled by 3 and 0.5.
+        var file = Write("matrix.dnn", "model Matrix {\n  input x: [B, 2]\n  param w: [2, 2] = [[3, 0], [0, 0.5]]\n  output y = tanh(x @ w |> dense(2, init = identity()))\n}\n");
+        var dense = Fine("diagnose", file, "--json").Json.GetProperty("layers").EnumerateArray().First(l => l.GetProperty("kind").GetString() == "dense");
+        Assert.Equal([1.0, 1.0], dense.GetProperty("singular_values").EnumerateArray().Select(v => Math.Round(v.GetDouble(), 10)));
+    }
+
+    [Fact]
+    public void Diagnose_uses_the_data_of_the_train_block_and_weights()
+    {
+        var file = WriteSmall();
+        Fine("init", file, "-o", At("w.safetensors"));
+        var json = Fine("diagnose", file, "--weights", At("w.safetensors"), "--json").Json;
+        Assert.Equal("data", json.GetProperty("inputs").GetString());
+        Assert.True(json.GetProperty("layers").EnumerateArray().First().GetProperty("gradient_norm").GetDouble() > 0);
+    }
+
+    [Fact]
+    public void Summary_has_receptive_fields_of_convolutions()
+    {
+        var file = Write("conv.dnn", "model C {\n  input x: [B, 32, 32, 3]\n  output y = x |> conv2d(4, 3) |> relu |> max_pool2d(2) |> conv2d(4, 3, stride = 2) |> relu |> conv2d(4, 3, dilation = 2) |> flatten |> dense(2)\n}\n");
+        var fields = Fine("summary", file, "--json").Json.GetProperty("layers").EnumerateArray()
+            .Select(l => l.TryGetProperty("receptive_field", out var f) ? f[0].GetInt32() : 0);
+        Assert.Equal([3, 3, 4, 8, 8, 24, 0], fields);
+        Assert.Contains("24 × 24", Fine("summary", file).Output);
+    }
+
+    [Fact]
     public void Fix_says_what_it_cannot_read() => Fails(1, ["fix", At("nothing.dnn")], "there is no such file");
 
     private static void SaveMatrix(string path, int rows, int columns) => Backend.Npy.Write(
