@@ -147,6 +147,9 @@ public static partial class Catalog
                 a => Losses.CosineSimilarity(a.Tensor("prediction"), a.Tensor("target"), a.OptionalTensor("weight"), a.Reduction)),
             Loss("triplet", "anchor, positive, negative, margin: float = 1" + Weighted, "max(0, |a − p| − |a − n| + margin) over the last axis", "[..., D] three times → []", "Embeddings in which what belongs together is near (Schroff et al. 2015; Balntas et al. 2016).",
                 a => Losses.Triplet(a.Tensor("anchor"), a.Tensor("positive"), a.Tensor("negative"), a.Float("margin"), a.OptionalTensor("weight"), a.Reduction)),
+            Loss("ctc", "logits, labels: integers, lengths: integers = none, label_lengths: integers = none, blank: int = 0" + Weighted, "−log Σ P(path) over the paths of classes and blanks that become the labels when repetitions are merged and blanks taken out",
+                "[B, T, classes] with int[B, S] → []; lengths and label_lengths int[B]", "Sequences whose labels are not aligned with their frames, such as speech (Graves et al. 2006). Takes logits. The mean is over rows. Infinite where there are more labels than frames.",
+                a => Losses.Ctc(a.Tensor("logits"), a.Tensor("labels"), a.OptionalTensor("lengths"), a.OptionalTensor("label_lengths"), a.Int("blank"), a.OptionalTensor("weight"), a.Reduction)),
             Loss("l1", "tensors: tensors", "Σ |w| over all tensors", "a list of tensors → []", "A penalty, such as `loss 1e-4 * l1(params())`: drives weights to 0 (Tibshirani 1996).", a => Losses.L1(a.Tensors("tensors").AsSpan())),
             Loss("l2", "tensors: tensors", "Σ w² over all tensors", "a list of tensors → []", "A penalty, such as `loss 1e-4 * l2(params())`: keeps weights small (Hoerl and Kennard 1970).", a => Losses.L2(a.Tensors("tensors").AsSpan())),
 

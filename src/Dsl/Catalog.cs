@@ -22,7 +22,7 @@ public static partial class Catalog
 
     /// <summary>Names of the language that this version lacks.</summary>
     public static FrozenSet<string> Planned { get; } =
-        "ctc".Split(' ').ToFrozenSet(StringComparer.Ordinal);
+        FrozenSet<string>.Empty;
 
     /// <summary>All rows, in order of kind and name.</summary>
     public static ImmutableArray<CatalogEntry> All { get; } =

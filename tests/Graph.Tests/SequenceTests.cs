@@ -92,6 +92,9 @@ public class SequenceTests
         var square = Expr.CustomGradient([x], x.Square(), (xs, _, dy) => [dy * xs[0] * 10]);
         Assert.Equal([4, 16, -22], Values(square.Sum().Grad(x), (x, at)).Select(v => Math.Round(v, 12)));
         Assert.Equal([10, 10, 10], Values(square.Sum().Grad(x).Sum().Grad(x), (x, at)));
+        var phased = Expr.CustomGradient([x], x.Square(), (_, _, dy) => [Expr.Phase(dy, 2 * dy)]);
+        foreach (var training in new[] { true, false })
+            Assert.Equal(training ? [1, 1, 1] : [2, 2, 2], Values(Phases.Resolve([phased], training)[0].Sum().Grad(x), (x, at)));
         Assert.Contains("one value an input: 1, not 2", Assert.Throws<GraphException>(() => Expr.CustomGradient([x], x, (_, _, dy) => [dy, dy])).Message, StringComparison.Ordinal);
         Assert.Contains("the gradient of input 0 has the shape []", Assert.Throws<ShapeException>(() => Expr.CustomGradient([x], x, (_, _, dy) => [dy.Sum()])).Message, StringComparison.Ordinal);
     }

@@ -11,7 +11,7 @@ public enum LossReduction
 }
 
 /// <summary>The losses, from logits where there are logits. Predictions never broadcast against targets.</summary>
-public static class Losses
+public static partial class Losses
 {
     /// <summary>
     /// −log softmax(logits)[label], by log-sum-exp. Labels are whole numbers [...] or probabilities [..., classes].

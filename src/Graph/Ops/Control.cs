@@ -101,6 +101,8 @@ public static class Phases
                 resolved[node] = isPhase ? resolved[node.Args[taken]] : node.WithArgs(resolved);
                 if (node.Op is Scan scan && scan.Transform(body => Resolve(body, training, listener)) is var inPhase && inPhase != scan)
                     resolved[node] = Expr.Make(inPhase, resolved[node].Args.AsSpan());
+                if (node.Op is CustomGradient custom && custom.Transform(rule => Resolve(rule, training, listener)) is var ruled && ruled != custom)
+                    resolved[node] = Expr.Make(ruled, resolved[node].Args.AsSpan());
                 if (resolved[node] != node)
                     listener?.Derived(resolved[node], node);
                 continue;

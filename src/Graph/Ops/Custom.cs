@@ -28,6 +28,13 @@ public sealed record CustomGradient(GradientRule Rule) : Op
 
     public override OpDoc Doc => new("y = the first argument", "x̄ᵢ = the rule's value for input i, at the inputs, y and ȳ", "None passes into the first argument.");
 
+    /// <summary>The same with the rule passed through a transformation; this where nothing changes.</summary>
+    public CustomGradient Transform(Func<IReadOnlyList<Expr>, ImmutableArray<Expr>> transformation)
+    {
+        var changed = transformation(Rule.Gradients).ToValueList();
+        return changed == Rule.Gradients ? this : new CustomGradient(Rule with { Gradients = changed });
+    }
+
     public override TensorType Infer(ReadOnlySpan<TensorType> args)
     {
         RequireArgs(args, Rule.Inputs.Count + 1);

@@ -36,6 +36,7 @@ public class LibraryTests
     [InlineData("close(hinge([0.5, 2], [1, 1]), 0.25) and close(hinge([0.5, 2], [1, -1], weight = [1, 0]), 0.5)")]
     [InlineData("close(cosine_similarity_loss([3, 4], [4, 3]), 0.04) and close(triplet([0, 0], [3, 4], [0, 1]), 5)")]
     [InlineData("close(l1([[1, -2], [3, 4]]), 10) and close(l2([[1, -2], [[3], [4]]]), 30)")]
+    [InlineData("close(ctc([[[0, 0], [0, 0]]], [[1]]), -log(0.75))")]
     [InlineData("all(cumsum([1, 2, 3]) == [1, 3, 6]) and all(cumsum([[1, 2], [3, 4]], axis = 0) == [[1, 2], [4, 6]])")]
     [InlineData("all(cumprod([2, 0, 3]) == [2, 0, 0]) and prod([2, 3, 4]) == 24 and all(prod([[1, 2], [3, 4]], axis = 0, keep = true) == [[3, 8]])")]
     [InlineData("all(sort([3, 1, 2]) == [1, 2, 3]) and all(sort([3, 1, 2], descending = true) == [3, 2, 1]) and all(argsort([3, 1, 2]) == [1, 2, 0])")]
