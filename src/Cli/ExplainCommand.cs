@@ -23,8 +23,7 @@ internal sealed class ExplainCommand : CliCommand
         if (text is null)
         {
             var near = Suggestion.Closest(name, DiagnosticCodes.All.Select(d => d.Code).Concat(Catalog.All.Select(e => e.Name)).Concat(TrainOptions.All.Select(o => o.Name)));
-            var planned = Catalog.Planned.Contains(name) ? "; it belongs to the language, and this version does not have it" : "";
-            throw new UsageException($"nothing is called '{name}'{planned}{(near is null || planned.Length > 0 ? "" : $"; did you mean '{near}'?")}");
+            throw new UsageException($"nothing is called '{name}'{(near is null ? "" : $"; did you mean '{near}'?")}");
         }
 
         invocation.Output.Write(invocation.Json

@@ -206,12 +206,6 @@ internal sealed partial class Binder
     {
         if (perhapsDeclared.Contains(name.Text) || !unknown.Add(name.Text))
             return;
-        if (Catalog.Planned.Contains(name.Text))
-        {
-            Report(NotYet(name.Text, name.Span));
-            return;
-        }
-
         var diagnostic = DiagnosticCodes.UnknownName.At(name.Span, $"there is no `{name.Text}` here");
         if (name.Text is "training")
             diagnostic = diagnostic.WithNote("`training` is known inside of layers and models");
@@ -220,12 +214,6 @@ internal sealed partial class Binder
         else if (name.Text is "random" or "prim")
             diagnostic = diagnostic.WithNote($"`{name.Text}` is a family of functions: {(name.Text == "random" ? "random.normal(shape)" : "prim.add(x, y)")}");
         Report(diagnostic.WithSuggestion(name.Text, name.Span, Known(from)));
-    }
-
-    internal static Diagnostic NotYet(string name, TextSpan span)
-    {
-        var diagnostic = DiagnosticCodes.NotYet.At(span, $"`{name}` is part of the language, but this version does not have it yet");
-        return Catalog.Find(name.TrimEnd('1', '2', '3', 'd')) is { } near && near.Name != name ? diagnostic.WithNote($"it has `{near.Name}`") : diagnostic;
     }
 
     private IEnumerable<string> Known(Scope? from)
@@ -251,8 +239,6 @@ internal sealed partial class Binder
                 binding.Primitives[field] = primitive;
             else if (Catalog.Find(member) is { } entry)
                 binding.Entries[field] = entry;
-            else if (Catalog.Planned.Contains(member))
-                Report(NotYet(member, field.Span));
             else
                 Report(DiagnosticCodes.UnknownName.At(field.Name.Span, $"there is no `{member}`").WithSuggestion(field.Name.Text, field.Name.Span, Family(family.Name.Text)));
             return;

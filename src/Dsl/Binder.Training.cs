@@ -9,7 +9,7 @@ internal sealed partial class Binder
 
     private void Data(DataSyntax data)
     {
-        if (data.Source.Bare is CallSyntax { Callee: NameSyntax name } call && Resolve(name) is null && (Catalog.Find(name.Name.Text)?.Kind == CatalogKind.Source || Catalog.Planned.Contains(name.Name.Text)))
+        if (data.Source.Bare is CallSyntax { Callee: NameSyntax name } call && Resolve(name) is null && Catalog.Find(name.Name.Text)?.Kind == CatalogKind.Source)
         {
             Call(call, null);
         }

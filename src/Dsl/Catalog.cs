@@ -20,10 +20,6 @@ public static partial class Catalog
         ["bool"] = DType.Bool,
     }.ToFrozenDictionary();
 
-    /// <summary>Names of the language that this version lacks.</summary>
-    public static FrozenSet<string> Planned { get; } =
-        FrozenSet<string>.Empty;
-
     /// <summary>All rows, in order of kind and name.</summary>
     public static ImmutableArray<CatalogEntry> All { get; } =
         [.. Layers().Concat(Combinators()).Concat(Functions()).Concat(PatternFunctions()).Concat(Structure()).Concat(Attention()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).Concat(Sources()).Concat(Recurrent()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];

@@ -53,10 +53,8 @@ internal sealed partial class Elaborator
                         vectors[i] = Fitting(vectors[i], nodes[i].Type, sites[2] ?? at);
                     if (entry.Name == "jvp")
                         return Pushed(of, nodes, vectors, zeros, at, sites[1]!);
-                    if (nodes.Count > 1)
-                        throw Error(DiagnosticCodes.NotYet, sites[1]!.Span, "`hvp` takes one variable in this version");
                     CheckScalar(of, sites[0] ?? at, entry.Name);
-                    results = [Gradient.Hvp(of, nodes[0], vectors[0])];
+                    results = Gradient.Hvp(of, nodes, vectors);
                     break;
             }
 

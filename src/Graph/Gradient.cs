@@ -94,6 +94,21 @@ public static class Gradient
     /// <summary>The Hessian of a scalar times v: forward over reverse, never the matrix.</summary>
     public static Expr? Hvp(Expr y, Expr x, Expr v) => Of(y, [x])[0] is { } gradient ? Jvp(gradient, x, v) : null;
 
+    /// <summary>
+    /// Σⱼ ∂²y/∂xᵢ∂xⱼ · vⱼ for every i: the gradient of the gradient's product with the vectors. Zero where the gradient does not depend on xᵢ, null where y does not.
+    /// </summary>
+    public static Expr?[] Hvp(Expr y, IReadOnlyList<Expr> xs, IReadOnlyList<Expr> vs)
+    {
+        if (xs.Count == 1)
+            return [Hvp(y, xs[0], vs[0])];
+        var gradients = Of(y, xs);
+        var products = gradients.Zip(vs).Where(t => t.First is not null).Select(t => (t.First! * t.Second).Sum()).ToList();
+        if (products.Count == 0)
+            return gradients;
+        var second = Of(BalancedSum(products), xs);
+        return [.. gradients.Select((gradient, i) => gradient is null ? null : second[i] ?? xs[i].ZerosLike())];
+    }
+
     /// <summary>∂yᵢ/∂xⱼ for all i and j, [...y, ...x]: the vector-Jacobian product mapped over a basis of cotangents.</summary>
     /// <returns>Null where y does not depend on x.</returns>
     public static Expr? Jacobian(Expr y, Expr x, IDerivationListener? listener = null)
