@@ -188,6 +188,12 @@ public class ParserTests
           (one_hot label)
           (augment flip (call crop 4) (call noise 0.1))
           (rename new=old))
+        (test "all"
+          (assert (call close z [1 2]) "close")
+          (assert (call assert_shape x [2 3]))
+          (assert_error "DNN0301"
+            (let y (+ x [1 2 3])))
+          (assert (call assert_gradients (call M width=2) order=2)))
         (train gan (call M) on moons
           (optimizer (call adam lr=0.0001 betas=(tuple 0 0.9)) on D minimize critic_loss)
           (optimizer (call adam lr=0.0001 betas=(tuple 0 0.9)) on G minimize generator_loss every (steps 5))
