@@ -47,6 +47,9 @@ internal sealed class Fusion
     private const int MaxOutputs = 12;
     private const int MaxRepeats = 8;
 
+    /// <summary>The compiler gives up on keeping more than these in registers: the kernel would be many times slower.</summary>
+    private const int MaxCostly = 3;
+
     /// <summary>Nodes one after another that are computed again rather than loaded.</summary>
     private const int MaxRepeatedChain = 4;
 
@@ -308,12 +311,15 @@ internal sealed class Fusion
         return inner == Array.FindLastIndex(group.Dims, size => size != 1);
     }
 
+    /// <summary>Functions that are many instructions.</summary>
+    private bool IsCostly(int id) => graph.Node(id).Op is Exp or Log or Log1p or Expm1 or Tanh or Logistic or Erf or Sin or Cos or Pow;
+
     private bool HasRoom(int id, FusionGroup group)
     {
         var open = group.Open.Count - (group.Open.Contains(id) ? 1 : 0);
         foreach (var arg in graph.Args(id))
             open += graph.Kind(arg) is OpKind.Number or OpKind.Iota || group.Open.Contains(arg) ? 0 : 1;
-        return group.Nodes.Count < MaxNodes && open <= MaxOpen;
+        return group.Nodes.Count < MaxNodes && open <= MaxOpen && (!IsCostly(id) || group.Nodes.Count(IsCostly) < MaxCostly);
     }
 
     /// <summary>Puts a cheap function of one value into every group that uses it, if all users are groups.</summary>
