@@ -346,7 +346,7 @@ public sealed class ModelBuilder
     }
 
     /// <summary>The layer inside of an instance under a name (<see cref="LayerContext.Part"/>); null before its first application, or where there is none.</summary>
-    public Layer? PartOf(Layer layer, string name) => instances.TryGetValue(layer, out var instance) ? instance.Parts.GetValueOrDefault(name) : null;
+    public Layer? PartOf(Layer layer, string name) => instances.TryGetValue(layer.Instance, out var instance) ? instance.Parts.GetValueOrDefault(name) : null;
 
     /// <summary>Makes a layer another view of an instance that has its place: they share parameters.</summary>
     public void PlaceLike(Layer layer, Layer instance) => instances[layer.Instance] = instances[instance.Instance];

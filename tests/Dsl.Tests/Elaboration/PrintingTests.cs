@@ -84,7 +84,7 @@ public class PrintingTests
             var h = x.Dense(16).Relu().LayerNorm();
             m.Output("y", Layers.Dense(1).Named("head").Apply(h.Residual(Layers.Dense(16))));
         });
-        Assert.Contains("  let dense_0 = x |> dense(16)\n  let layer_norm_0 = relu(dense_0) |> layer_norm()\n", model.ToSource(), StringComparison.Ordinal);
+        Assert.Contains("  let dense_0 = x |> dense(16)\n  let relu_1 = relu(dense_0)\n  let layer_norm_0 = relu_1 |> layer_norm()\n  let \"residual_0.dense_0\" as residual_0_dense_0 = dense(16)\n", model.ToSource(), StringComparison.Ordinal);
         Assert.Contains("  let head = dense(1)\n", model.ToSource(), StringComparison.Ordinal);
         RoundTrip(model);
     }
