@@ -252,6 +252,9 @@ public sealed class CatalogEntry
 /// <summary>The arguments of a call, by parameter, in the types that their kinds say.</summary>
 internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> randomKey)
 {
+    /// <summary>The value of the parameter at a position.</summary>
+    public object? Value(int position) => values[position];
+
     public Expr Tensor(string name) => (Expr)Get(name)!;
 
     public Expr? OptionalTensor(string name) => (Expr?)Get(name);

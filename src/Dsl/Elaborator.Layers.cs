@@ -41,8 +41,13 @@ internal sealed partial class Elaborator
     {
         var place = PlaceOf(call, c);
         var args = Arguments(entry, call.Arguments, [], call, c, place);
-        return Construct(call, place, c, null, entry, _ => (Layer)entry.Make(args)!);
+        return Construct(call, place, c, null, entry, _ => ((Layer)entry.Make(args)!).Written(Notation(entry, args)));
     }
+
+    private static LayerNotation? Notation(CatalogEntry entry, Args args) => entry.Parameters.Any(p => p.IsTensor || p.IsVariadic || p.Kind is ParameterKind.Layer or ParameterKind.Any)
+        ? null
+        : LayerNotation.Of(entry.Name, entry.Parameters.Any(p => p is { Kind: ParameterKind.Init, Name: "init", Default: "auto" }),
+            [.. entry.Parameters.Select((p, i) => (p.Name, args.Value(i), p.IsRequired ? LayerNotation.Required : DefaultOf(p)))]);
 
     /// <summary>An instance of a layer of the file.</summary>
     /// <param name="node">The call with hyperparameters, or the bare name.</param>

@@ -325,6 +325,8 @@ internal sealed partial class Elaborator
     private void Let(LetSyntax let, Context c)
     {
         var value = Eval(let.Value, c);
+        if (let.Path is not null && value is not LayerValue)
+            throw Error(DiagnosticCodes.TypeMismatch, let.Path.Span, $"a path names a layer that is constructed, and this is {value.Describe()}").And(let.Value.Span, "the value");
         if (let.Type is not null)
             value = Ascribe(value, let.Type, let.Value, c);
         Bind(let.Pattern, value, let.Value, c.Env.Set);

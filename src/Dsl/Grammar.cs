@@ -316,22 +316,23 @@ internal static class Grammar
 
     // ---- Statements --------------------------------------------------------------------------------------------------
 
+    private static readonly Parser<StringSyntax> _paramPath = from path in AnyString from @as in Word("as") select path;
+
     public static readonly Parser<LetSyntax> Let =
         from keyword in Token(TokenKind.Let)
+        from path in If(i => i.Is(TokenKind.String), _paramPath)
         from pattern in Pattern
         from type in If(i => i.Is(TokenKind.Colon), _typed)
         from equal in Equal
         from value in Expression
         from span in From(keyword)
-        select new LetSyntax(span, pattern, type, value);
+        select new LetSyntax(span, path, pattern, type, value);
 
     private static readonly Parser<ParamOptionSyntax> _paramOption =
         from comma in Token(TokenKind.Comma)
         from name in AnyName
         from value in If(i => i.Is(TokenKind.Equal), _initial)
         select new ParamOptionSyntax(name, value);
-
-    private static readonly Parser<StringSyntax> _paramPath = from path in AnyString from @as in Word("as") select path;
 
     private static readonly Parser<StatementSyntax> _param =
         from keyword in Word("param")

@@ -130,7 +130,13 @@ internal sealed class Namer(Binding binding, Action<Diagnostic> report)
         }
     }
 
-    private void Let(LetSyntax let, Body body) => Bound(let.Pattern, let.Value, body);
+    private void Let(LetSyntax let, Body body)
+    {
+        if (let.Path is null)
+            Bound(let.Pattern, let.Value, body);
+        else
+            Visit(let.Value, body, let.Path.Value);
+    }
 
     private void Bound(PatternSyntax pattern, ExprSyntax value, Body body)
     {

@@ -207,9 +207,11 @@ public sealed class BlockSyntax(TextSpan span, ImmutableArray<StatementSyntax> s
     public ImmutableArray<StatementSyntax> Statements { get; } = statements;
 }
 
-/// <summary><c>let pattern [: type] = expr</c>, in blocks and at the top level.</summary>
-public sealed class LetSyntax(TextSpan span, PatternSyntax pattern, TypeSyntax? type, ExprSyntax value) : StatementSyntax(span)
+/// <summary><c>let pattern [: type] = expr</c>, in blocks and at the top level; a layer with a path of its own as <c>let "a.b[3]" as name = dense(4)</c>.</summary>
+public sealed class LetSyntax(TextSpan span, StringSyntax? path, PatternSyntax pattern, TypeSyntax? type, ExprSyntax value) : StatementSyntax(span)
 {
+    public StringSyntax? Path { get; } = path;
+
     public PatternSyntax Pattern { get; } = pattern;
 
     public TypeSyntax? Type { get; } = type;

@@ -78,7 +78,7 @@ public static class SyntaxPrinter
                 case RenameSyntax n: Form("rename", n.Old, n.New); break;
                 case TestSyntax n: Form("test", n.Title, n.Body); break;
                 case BlockSyntax n: Lines(n.Statements); break;
-                case LetSyntax n: Form("let", n.Pattern, n.Type is null ? null : ":", n.Type, n.Value); break;
+                case LetSyntax n: Form("let", n.Path, n.Pattern, n.Type is null ? null : ":", n.Type, n.Value); break;
                 case ParamSyntax n:
                     Form("param", n.Name, n.Path, n.Type, n.Value, n.Options.Select(o => o.Value is null ? o.Name.Text : $"{o.Name}={Print(o.Value)}").ToArray());
                     break;

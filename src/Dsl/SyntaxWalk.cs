@@ -68,7 +68,7 @@ internal static class SyntaxWalk
             case RenameSyntax n: Each(n.Old, n.New); break;
             case TestSyntax n: Each(n.Title, n.Body); break;
             case BlockSyntax n: All(n.Statements); break;
-            case LetSyntax n: Each(n.Pattern, n.Type, n.Value); break;
+            case LetSyntax n: Each(n.Path, n.Pattern, n.Type, n.Value); break;
             case ParamSyntax n:
                 Each(n.Path, n.Type, n.Value);
                 foreach (var option in n.Options) Each(option.Value);

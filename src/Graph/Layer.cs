@@ -36,8 +36,14 @@ public sealed class Layer
     /// <summary>The tensors that may be given by name.</summary>
     public ImmutableArray<string> Options { get; }
 
+    /// <summary>How source writes it, if it can.</summary>
+    public LayerNotation? Notation { get; private init; }
+
+    /// <summary>The same layer with the notation that printed models have for it.</summary>
+    public Layer Written(LayerNotation? notation) => new(Kind, body, Name, Options) { Views = Views, Notation = notation };
+
     /// <summary>A new instance of the same layer under a name: <c>Dense(128).Named("fc1")</c> has the parameter <c>fc1.weight</c>.</summary>
-    public Layer Named(string name) => new(Kind, body, name, Options) { Views = Views };
+    public Layer Named(string name) => new(Kind, body, name, Options) { Views = Views, Notation = Notation };
 
     /// <summary>Other functions of the same parameters, such as <c>attend</c> of an embedding.</summary>
     internal ImmutableArray<(string Name, Func<LayerContext, Expr, Expr> Body)> Views { get => views; init => views = value; }
@@ -98,6 +104,45 @@ public sealed class Layer
         (ModelBuilder.Current ?? throw new GraphException($"{Kind}: a layer is applied inside Model.Build, which keeps its parameters")).Apply(this, inputs, named);
 
     internal ImmutableArray<Expr> Run(LayerContext context, ImmutableArray<Expr> inputs) => body(context, inputs);
+}
+
+/// <summary>How source constructs a layer: <c>dense(64, bias = false)</c>.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Arguments">Those that are not the default.</param>
+/// <param name="TakesInit">Whether it has an argument <c>init</c> that is <c>auto</c> unless given.</param>
+public sealed record LayerNotation(string Name, ImmutableArray<(string? Name, string Text)> Arguments, bool TakesInit = false)
+{
+    /// <summary>The notation of a layer from its arguments and their defaults; null where one has no notation. What has no default goes by position.</summary>
+    public static LayerNotation? Of(string name, bool takesInit, params ReadOnlySpan<(string Name, object? Value, object? Default)> arguments)
+    {
+        var texts = ImmutableArray.CreateBuilder<(string?, string)>();
+        foreach (var (argument, value, @default) in arguments)
+        {
+            var isRequired = ReferenceEquals(@default, Required);
+            if (!isRequired && Equals(value, @default))
+                continue;
+            var text = value switch
+            {
+                null => "none",
+                bool or int or long or double or Extent or Padding => Printer.Text(value is int whole ? (double)whole : value),
+                Initializer initializer => ModelPrinter.Text(initializer),
+                string word => "\"" + word + "\"",
+                _ => null,
+            };
+            if (text is null)
+                return null;
+            texts.Add((isRequired ? null : argument, text));
+        }
+
+        return new(name, texts.ToImmutable(), takesInit);
+    }
+
+    /// <summary>Stands for the default of an argument that has none.</summary>
+    public static object Required { get; } = new();
+
+    /// <summary>The call, perhaps with an initializer.</summary>
+    public string ToSource(Initializer? init = null) =>
+        $"{Name}({string.Join(", ", Arguments.Select(a => a.Name is null ? a.Text : $"{a.Name} = {a.Text}").Concat(init is null ? [] : [$"init = {ModelPrinter.Text(init)}"]))})";
 }
 
 /// <summary>A tensor in the place of a parameter of an instance.</summary>
@@ -301,7 +346,7 @@ public sealed class ModelBuilder
     }
 
     /// <summary>The layer inside of an instance under a name (<see cref="LayerContext.Part"/>); null before its first application, or where there is none.</summary>
-    public Layer? PartOf(Layer layer, string name) => instances.TryGetValue(layer, out var instance) ? instance.Parts.GetValueOrDefault(name) : null;
+    public Layer? PartOf(Layer layer, string name) => instances.TryGetValue(layer.Instance, out var instance) ? instance.Parts.GetValueOrDefault(name) : null;
 
     /// <summary>Makes a layer another view of an instance that has its place: they share parameters.</summary>
     public void PlaceLike(Layer layer, Layer instance) => instances[layer.Instance] = instances[instance.Instance];
@@ -349,7 +394,7 @@ public sealed class ModelBuilder
             instances[layer.Instance] = instance = Place(layer.Instance);
         Note(arguments);
         Note([.. named.Select(n => n.Value)]);
-        var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location) { Named = named };
+        var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location) { Named = named, Layer = layer, IsPlain = uses.Count == 0 && layer.Instance == layer };
         scopes.Add(scope);
         frames.Push((instance, scope));
         var location = Location;

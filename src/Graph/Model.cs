@@ -17,6 +17,9 @@ public sealed record SourceLocation(string File, int Start, int Length, int Line
 public sealed record Parameter(string Path, Expr Variable, Initializer Initializer, ParameterOptions Options, SourceLocation? Location = null)
 {
     public Shape Shape => Variable.Shape;
+
+    /// <summary>Whether what follows its layer decided what it starts from.</summary>
+    public bool IsAuto { get; init; }
 }
 
 /// <summary>How a parameter trains.</summary>
@@ -52,6 +55,12 @@ public sealed class Scope(string path, string kind, Scope? parent, ImmutableArra
 
     /// <summary>What it was given by name.</summary>
     public ImmutableArray<Named> Named { get; init; } = [];
+
+    /// <summary>The layer; null for a function.</summary>
+    public Layer? Layer { get; init; }
+
+    /// <summary>Whether it was the layer as it is, with its own parameters in their own use.</summary>
+    public bool IsPlain { get; init; }
 
     /// <summary>What came out.</summary>
     public ImmutableArray<Expr> Outputs { get; internal set; } = [];

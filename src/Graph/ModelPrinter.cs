@@ -4,10 +4,10 @@ using System.Text;
 namespace Dnn.Graph;
 
 /// <summary>
-/// Prints models as <c>.dnn</c> source in flat form: every operation of the graph, with operators and functions where they mean exactly the
-/// same nodes, and primitives elsewhere. What is printed parses to the same graph.
+/// Prints models as <c>.dnn</c> source: layers of the catalog as layers under their paths, and every other operation of the graph, with operators and
+/// functions where they mean exactly the same nodes, and primitives elsewhere. What is printed parses to the same graph with the same parameters.
 /// </summary>
-public static class ModelPrinter
+public static partial class ModelPrinter
 {
     private const int InlineLimit = 60;
 
@@ -39,7 +39,20 @@ public static class ModelPrinter
     ];
 
     /// <summary>The model as source.</summary>
-    public static string ToSource(this Model model) => new Writer(model).Write();
+    /// <param name="model">The model, from wherever it comes.</param>
+    /// <param name="flat">Whether layers are taken apart into operations, too.</param>
+    public static string ToSource(this Model model, bool flat = false)
+    {
+        var kept = flat ? new KeptLayers(model, []) : KeptLayers.Find(model);
+        while (true)
+        {
+            // What turns out not to be printable as a layer is taken apart, with all others of which that is known at the same time.
+            var writer = new Writer(model, kept);
+            if (writer.Write() is { } text)
+                return text;
+            kept = kept.Without(writer.Unfit);
+        }
+    }
 
     /// <summary>
     /// The derivative of a scalar of the model as a model of its own: the same inputs and parameters, targets as inputs, and one
@@ -108,7 +121,7 @@ public static class ModelPrinter
         return "[" + string.Join(", ", parts) + "]";
     }
 
-    private sealed class Writer(Model model)
+    private sealed partial class Writer(Model model, KeptLayers kept)
     {
         private readonly StringBuilder text = new();
         private readonly HashSet<string> used = [.. Reserved];
@@ -119,7 +132,8 @@ public static class ModelPrinter
         private int counter;
         private int indent = 2;
 
-        public string Write()
+        /// <summary>The text; null if some layers must be taken apart first.</summary>
+        public string? Write()
         {
             text.Append(CultureInfo.InvariantCulture, $"dnn 1\n\nmodel {model.Name} {{\n");
             var roots = new List<Expr>();
@@ -135,14 +149,14 @@ public static class ModelPrinter
                 Declare("input", name, value, "");
             foreach (var (name, value) in model.Targets)
                 Declare("target", name, value, "");
-            foreach (var p in model.Parameters)
+            foreach (var p in model.Parameters.Where(p => kept.OwnerOf(p.Path) is null))
             {
                 var options = (p.Options.Frozen ? ", frozen" : "") + (p.Options.NoDecay ? ", no_decay" : "") +
                     (p.Options.LearningRateScale == 1 ? "" : $", lr_scale = {Printer.Number(p.Options.LearningRateScale)}");
                 Declare("param", p.Path, p.Variable, $" = {Text(p.Initializer)}{options}");
             }
 
-            foreach (var b in model.Buffers)
+            foreach (var b in model.Buffers.Where(b => kept.OwnerOf(b.Path) is null))
             {
                 Declare("buffer", b.Path, b.Variable, $" = {Text(b.Initializer)}");
                 if (b.Next is not null)
@@ -150,10 +164,12 @@ public static class ModelPrinter
             }
 
             roots.AddRange(model.Outputs.Concat(model.Losses).Concat(model.Metrics).Select(n => n.Value));
+            NameKept();
             text.Append('\n');
-            Body(roots);
+            if (!Body(roots))
+                return null;
             text.Append('\n');
-            foreach (var b in model.Buffers.Where(b => b.Next is not null))
+            foreach (var b in model.Buffers.Where(b => b.Next is not null && kept.OwnerOf(b.Path) is null))
                 text.Append(CultureInfo.InvariantCulture, $"  update {pieces[b.Variable].Text} = {pieces[b.Next!].Text}\n");
             foreach (var (name, value) in model.Outputs)
                 text.Append(CultureInfo.InvariantCulture, $"  output {name} = {pieces[value].Text}\n");
@@ -173,7 +189,7 @@ public static class ModelPrinter
             text.Append(CultureInfo.InvariantCulture, $"  {keyword} {head}: {variable.Type}{rest}\n");
         }
 
-        private void Body(List<Expr> roots)
+        private bool Body(List<Expr> roots)
         {
             foreach (var scope in model.Scopes)
             {
@@ -181,18 +197,27 @@ public static class ModelPrinter
                     wanted.TryAdd(output, scope.Path.Length == 0 || scope.Path == scope.Parent?.Path ? scope.Kind : Identifier(scope.Path));
             }
 
-            Lines(roots);
+            return Lines(roots);
         }
 
-        private void Lines(List<Expr> roots)
+        private bool Lines(List<Expr> roots)
         {
             var order = Order(roots);
+            CheckKept(order, roots);
+            if (Unfit.Count > 0)
+                return false;
             foreach (var arg in order.SelectMany(Operands).Concat(roots))
                 uses[arg] = uses.GetValueOrDefault(arg) + 1;
             foreach (var node in order)
             {
                 if (pieces.ContainsKey(node))
                     continue;
+                if (kept.At(node) is { } layer)
+                {
+                    WriteKept(node, layer);
+                    continue;
+                }
+
                 if (node.Op is Scan scan)
                 {
                     Loop(scan.Body, [.. order.Where(n => n.Op is Scan other && other.Body.Equals(scan.Body) && n.Args.AsSpan().SequenceEqual(node.Args.AsSpan()))]);
@@ -210,6 +235,8 @@ public static class ModelPrinter
 
                 pieces[node] = piece;
             }
+
+            return true;
         }
 
         /// <summary>All that is asked of one loop, as one call.</summary>
@@ -247,32 +274,49 @@ public static class ModelPrinter
 
         private static string Tuple(List<string> items) => items.Count == 1 ? items[0] : $"({string.Join(", ", items)})";
 
-        /// <summary>What is printed, operands before uses.</summary>
+        /// <summary>What is printed, operands before uses, and a layer before what uses its parameters.</summary>
         private List<Expr> Order(List<Expr> roots)
         {
             var order = new List<Expr>();
             var seen = new HashSet<Expr>(pieces.Keys);
-            var pending = new Stack<(Expr Node, int Next)>();
+            var open = new HashSet<Expr>();
+            var pending = new Stack<(Expr Node, Expr[] Needs, int Next)>();
             foreach (var root in roots)
+                Push(root);
+            return order;
+
+            void Push(Expr root)
             {
-                if (seen.Add(root))
-                    pending.Push((root, 0));
+                Open(root);
                 while (pending.TryPop(out var top))
                 {
-                    var operands = Operands(top.Node);
-                    if (top.Next == operands.Length)
+                    if (top.Next == top.Needs.Length)
                     {
+                        open.Remove(top.Node);
                         order.Add(top.Node);
                         continue;
                     }
 
-                    pending.Push((top.Node, top.Next + 1));
-                    if (seen.Add(operands[top.Next]))
-                        pending.Push((operands[top.Next], 0));
+                    pending.Push((top.Node, top.Needs, top.Next + 1));
+                    Open(top.Needs[top.Next]);
                 }
             }
 
-            return order;
+            void Open(Expr node)
+            {
+                // A parameter of a layer is there from its first application on.
+                if (kept.FirstUseOf(node) is { } application)
+                {
+                    if (open.Contains(application))
+                        Unfit.Add(kept.At(application)!.Path);
+                    node = application;
+                }
+
+                if (!seen.Add(node))
+                    return;
+                open.Add(node);
+                pending.Push((node, Operands(node), 0));
+            }
         }
 
         /// <summary>
@@ -282,6 +326,8 @@ public static class ModelPrinter
         {
             if (operands.TryGetValue(node, out var known))
                 return known;
+            if (kept.At(node) is { } application)
+                return operands[node] = [.. application.Scope.Inputs, .. application.Scope.Named.Select(n => n.Value)];
             var args = node.Args;
             return operands[node] = node.Op switch
             {

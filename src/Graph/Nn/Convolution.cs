@@ -46,7 +46,7 @@ public sealed record Padding
     public static Padding Of(params ReadOnlySpan<(int Low, int High)> pairs) =>
         pairs.Length > 0 ? new(ValueList.Create(pairs)) : throw new GraphException("padding needs at least one pair");
 
-    public override string ToString() => this == Same ? "same" : this == Valid ? "valid" : $"({string.Join(", ", pairs.Select(p => $"({p.Low}, {p.High})"))})";
+    public override string ToString() => this == Same ? "same" : this == Valid ? "valid" : $"({string.Join(", ", pairs.Select(p => $"({p.Low}, {p.High})"))}{(pairs.Count == 1 ? "," : "")})";
 
     /// <summary>What a transposed convolution cuts off its result; "same" leaves n · stride elements, by adding zeros at the end where the window is smaller than the stride.</summary>
     internal (int Low, int High)[] Cut(int[] window, int[] stride, string layer)

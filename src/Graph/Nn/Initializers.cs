@@ -124,7 +124,7 @@ public sealed record AutoInitializer : Initializer;
 /// <summary>The initializers by name.</summary>
 public static class Initializers
 {
-    private static readonly HashSet<string> ReluFamily = ["relu", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "swish", "silu", "mish", "softplus", "hard_swish"];
+    internal static readonly HashSet<string> ReluFamily = ["relu", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "swish", "silu", "mish", "softplus", "hard_swish"];
 
     public static Initializer Zeros { get; } = new ConstantInitializer(0);
 
@@ -181,7 +181,7 @@ public static class Initializers
             heForLayer[scope.Path] |= he;
         }
 
-        return model with { Parameters = [.. model.Parameters.Select(p => p with { Initializer = Resolve(p.Initializer, p) })] };
+        return model with { Parameters = [.. model.Parameters.Select(p => p with { Initializer = Resolve(p.Initializer, p), IsAuto = IsAuto(p.Initializer) })] };
 
         Initializer Resolve(Initializer initializer, Parameter parameter) => initializer switch
         {

@@ -13,13 +13,13 @@ public static partial class Layers
     public static Layer Dense(int units, bool bias = true, Initializer? init = null, Initializer? biasInit = null)
     {
         RequirePositive("dense", "units", units);
-        return new("dense", (context, x) =>
+        return new Layer("dense", (context, x) =>
         {
             if (x.Rank < 1)
                 throw new ShapeException($"dense takes a tensor with at least one axis, not a scalar", x.Shape);
             var y = x.MatMul(context.Parameter("weight", new Shape(x.Shape[^1], units), init ?? Initializers.Auto));
             return bias ? y + context.Parameter("bias", new Shape(units), biasInit ?? Initializers.Zeros) : y;
-        });
+        }).Written(LayerNotation.Of("dense", init is null or AutoInitializer, ("units", units, LayerNotation.Required), ("bias", bias, true), ("init", init is AutoInitializer ? null : init, null), ("bias_init", biasInit, null)));
     }
 
     /// <summary>Rows of a table by whole numbers: y[…, :] = weight[x[…], :]; weight is [vocab, dim] (Mikolov et al. 2013).</summary>
@@ -27,12 +27,12 @@ public static partial class Layers
     {
         RequirePositive("embedding", "vocab", vocab);
         RequirePositive("embedding", "dim", dim);
-        return new("embedding", (context, x) => x.DType == DType.I64
+        return new Layer("embedding", (context, x) => x.DType == DType.I64
             ? Weight(context).Take(x)
             : throw new ShapeException($"embedding takes whole numbers, not {x.Type}; declare the input as int{x.Shape}", x.Shape))
         {
             Views = [("attend", (context, x) => x.MatMul(Weight(context).Transpose()))],
-        };
+        }.Written(LayerNotation.Of("embedding", false, ("vocab", vocab, LayerNotation.Required), ("dim", dim, LayerNotation.Required), ("init", init, null)));
 
         Expr Weight(LayerContext context) => context.Parameter("weight", new Shape(vocab, dim), init ?? Initializers.Normal(1), new ParameterOptions(NoDecay: true));
     }
@@ -45,17 +45,17 @@ public static partial class Layers
     public static Layer Attend(Layer embedding) => embedding.View("attend") ?? throw new GraphException($"{embedding.Kind} is no embedding, so there is nothing to attend to");
 
     /// <summary>(x − mean) / √(variance + eps) · weight + bias over the last axis (Ba et al. 2016).</summary>
-    public static Layer LayerNorm(double eps = 1e-5, Initializer? init = null) => new("layer_norm", (context, x) => Affine(context, Normal(x, -1, eps), init));
+    public static Layer LayerNorm(double eps = 1e-5, Initializer? init = null) => new Layer("layer_norm", (context, x) => Affine(context, Normal(x, -1, eps), init)).Written(LayerNotation.Of("layer_norm", false, ("eps", eps, 1e-5), ("init", init, null)));
 
     /// <summary>x / √(mean x² + eps) · weight over the last axis (Zhang and Sennrich 2019).</summary>
-    public static Layer RmsNorm(double eps = 1e-5, Initializer? init = null) => new("rms_norm", (context, x) =>
-        x * (x.Square().Mean(-1, keep: true) + eps).Rsqrt() * context.Parameter("weight", new Shape(x.Shape[^1]), init ?? Initializers.Ones));
+    public static Layer RmsNorm(double eps = 1e-5, Initializer? init = null) => new Layer("rms_norm", (context, x) =>
+        x * (x.Square().Mean(-1, keep: true) + eps).Rsqrt() * context.Parameter("weight", new Shape(x.Shape[^1]), init ?? Initializers.Ones)).Written(LayerNotation.Of("rms_norm", false, ("eps", eps, 1e-5), ("init", init, null)));
 
     /// <summary>
     /// (x − mean) / √(variance + eps) · weight + bias for each channel of the last axis, over all others: in training the batch's, in
     /// evaluation the running mean and (unbiased) variance, new = momentum · old + (1 − momentum) · batch (Ioffe and Szegedy 2015).
     /// </summary>
-    public static Layer BatchNorm(double momentum = 0.9, double eps = 1e-5, Initializer? init = null) => new("batch_norm", (context, x) =>
+    public static Layer BatchNorm(double momentum = 0.9, double eps = 1e-5, Initializer? init = null) => new Layer("batch_norm", (context, x) =>
     {
         if (x.Rank < 2)
             throw new ShapeException($"batch_norm takes a batch of vectors or images, not {x.Shape}", x.Shape);
@@ -73,7 +73,7 @@ public static partial class Layers
         var inTraining = centred * (variance + eps).Rsqrt();
         var inEvaluation = (x - runningMean) * (runningVariance + eps).Rsqrt();
         return Affine(context, Expr.Phase(inTraining, inEvaluation), init);
-    });
+    }).Written(LayerNotation.Of("batch_norm", false, ("momentum", momentum, 0.9), ("eps", eps, 1e-5), ("init", init, null)));
 
     /// <summary>
     /// (x − mean) / √(variance + eps) · weight + bias, mean and variance of each row over all positions and the channels of one group; the channels
@@ -82,7 +82,7 @@ public static partial class Layers
     public static Layer GroupNorm(int groups, double eps = 1e-5, Initializer? init = null)
     {
         RequirePositive("group_norm", "groups", groups);
-        return new("group_norm", (context, x) =>
+        return new Layer("group_norm", (context, x) =>
         {
             if (x.Rank < 2)
                 throw new ShapeException($"group_norm takes a batch of vectors or images, not {x.Shape}", x.Shape);
@@ -92,22 +92,22 @@ public static partial class Layers
             var grouped = x.Reshape(new Shape([.. x.Shape.Dims[..^1], groups, size]));
             var axes = Enumerable.Range(1, x.Rank).Where(i => i != x.Rank - 1).ToArray();
             return Affine(context, Normal(grouped, axes, eps).Reshape(x.Shape), init);
-        });
+        }).Written(LayerNotation.Of("group_norm", false, ("groups", groups, LayerNotation.Required), ("eps", eps, 1e-5), ("init", init, null)));
     }
 
     /// <summary>
     /// (x − mean) / √(variance + eps) · weight + bias, mean and variance of each row and channel over all positions; the channels are the last axis
     /// (Ulyanov et al. 2016).
     /// </summary>
-    public static Layer InstanceNorm(double eps = 1e-5, Initializer? init = null) => new("instance_norm", (context, x) => x.Rank < 3
+    public static Layer InstanceNorm(double eps = 1e-5, Initializer? init = null) => new Layer("instance_norm", (context, x) => x.Rank < 3
         ? throw new ShapeException($"instance_norm takes a batch of sequences or images, not {x.Shape}: there is nothing to take a mean over; layer_norm normalizes vectors", x.Shape)
-        : Affine(context, Normal(x, [.. Enumerable.Range(1, x.Rank - 2)], eps), init));
+        : Affine(context, Normal(x, [.. Enumerable.Range(1, x.Rank - 2)], eps), init)).Written(LayerNotation.Of("instance_norm", false, ("eps", eps, 1e-5), ("init", init, null)));
 
     /// <summary>x + weight[position], a vector learned for each position of the axis before the last; weight is [max_len, D] (Gehring et al. 2017).</summary>
     public static Layer PositionalEmbedding(int maxLength, Initializer? init = null)
     {
         RequirePositive("positional_embedding", "max_len", maxLength);
-        return new("positional_embedding", (context, x) =>
+        return new Layer("positional_embedding", (context, x) =>
         {
             var length = Length("positional_embedding", x);
             if (length.IsKnown && length.Value > maxLength)
@@ -116,13 +116,13 @@ public static partial class Layers
 
             // Taking by numbers checks a length that only a run knows.
             return x + (length.IsKnown && context.Position is null ? weight.SliceAxis(0, 0, length) : weight.Take(context.Positions(length)));
-        });
+        }).Written(LayerNotation.Of("positional_embedding", false, ("max_len", maxLength, LayerNotation.Required), ("init", init, null)));
     }
 
     /// <summary>
     /// x + p, p[t, 2i] = sin(t / 10000^(2i/D)) and p[t, 2i + 1] = cos(t / 10000^(2i/D)) for position t of the axis before the last (Vaswani et al. 2017).
     /// </summary>
-    public static Layer SinusoidalPositions() => new("sinusoidal_positions", (context, x) =>
+    public static Layer SinusoidalPositions() => new Layer("sinusoidal_positions", (context, x) =>
     {
         var length = Length("sinusoidal_positions", x);
         var size = x.Shape[^1];
@@ -132,18 +132,18 @@ public static partial class Layers
         var frequencies = Expr.Vector([.. Enumerable.Range(0, half).Select(i => Math.Pow(10000, -(double)i / half))]);
         var angles = context.Positions(length).Cast(DType.Float).ExpandDims(1) * frequencies;
         return x + Expr.Stack(2, angles.Sin(), angles.Cos()).Reshape(new Shape(length, size));
-    });
+    }).Written(LayerNotation.Of("sinusoidal_positions", false));
 
     /// <summary>In training, zero with probability <paramref name="rate"/>, the rest scaled by 1 / (1 − rate); in evaluation x (Srivastava et al. 2014).</summary>
     public static Layer Dropout(double rate)
     {
         RequireRate("dropout", "the rate", rate);
-        return new("dropout", (context, x) => Dropped(context, x, rate));
+        return new Layer("dropout", (context, x) => Dropped(context, x, rate)).Written(LayerNotation.Of("dropout", false, ("rate", rate, LayerNotation.Required)));
     }
 
     /// <summary>x for x &gt; 0, slope · x elsewhere, with a slope learned for each channel of the last axis (He et al. 2015).</summary>
-    public static Layer Prelu(double init = 0.25) => new("prelu", (context, x) =>
-        Expr.Where(x.GreaterThan(0), x, context.Parameter("slope", new Shape(x.Shape[^1]), Initializers.Constant(init), new ParameterOptions(NoDecay: true)) * x));
+    public static Layer Prelu(double init = 0.25) => new Layer("prelu", (context, x) =>
+        Expr.Where(x.GreaterThan(0), x, context.Parameter("slope", new Shape(x.Shape[^1]), Initializers.Constant(init), new ParameterOptions(NoDecay: true)) * x)).Written(LayerNotation.Of("prelu", false, ("init", init, 0.25)));
 
     /// <summary>x + f(x) (He et al. 2016).</summary>
     /// <param name="f">The branch; its result has the shape of x.</param>
