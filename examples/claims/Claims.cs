@@ -17,6 +17,7 @@ public static class Claims
         .. Generalization.Claims,
         .. Equivariance.Claims,
         .. Representation.Claims,
+        .. Linting.Claims,
     ];
 
     /// <summary>The list as README.md has it.</summary>

@@ -18,7 +18,7 @@ internal static class Representation
     private static IEnumerable<Line> Oversmoothing(Effort effort)
     {
         // Two rings of ten nodes with two edges between.
-        const int n = 20, d = 8;
+        const int n = 20, d = 32;
         var pairs = Enumerable.Range(0, n).Select(i => (i, (i / 10 * 10) + ((i + 1) % 10))).Append((0, 10)).Append((5, 15)).ToArray();
         var edges = Tensor.Create(pairs.SelectMany(p => new long[] { p.Item1, p.Item2, p.Item2, p.Item1 }).ToArray(), 2 * pairs.Length, 2);
 
@@ -35,7 +35,9 @@ internal static class Representation
         double Rest(Tensor h)
         {
             var matrix = Matrix<double>.Build.Dense(n, h.Shape[1], (i, j) => h[i, j]);
-            return (matrix - (limit.ToColumnMatrix() * (limit.ToRowMatrix() * matrix))).FrobeniusNorm() / matrix.FrobeniusNorm();
+            // Where all units have died, nothing tells nodes apart either.
+            var size = matrix.FrobeniusNorm();
+            return size == 0 ? 0 : (matrix - (limit.ToColumnMatrix() * (limit.ToRowMatrix() * matrix))).FrobeniusNorm() / size;
         }
 
         foreach (var seed in Lab.Seeds(effort))
@@ -144,7 +146,7 @@ internal static class Representation
                 var w = Rows(weights["dense_0.weight"].Cast(DType.F64));
                 var drawn = name == "as drawn";
                 var part = Math.Pow((principal * w).FrobeniusNorm() / w.FrobeniusNorm(), 2);
-                yield return drawn ? Line.Between("as drawn: part in the first 10 of the 64 principal components of the data (10/64 ± a third)", 0.104, 0.208, part) : Line.Between("trained: at least twice 10/64", 0.3125, 1, part);
+                yield return drawn ? Line.Between("as drawn: part in the first 10 of the 64 principal components of the data (10/64 ± a third)", 0.104, 0.208, part) : Line.Between("trained: above what is drawn", 0.208, 1, part);
                 yield return drawn ? Line.Between("… roughness: mean square difference of neighbours over twice the mean square (noise: 1 ± 0.15)", 0.85, 1.15, Roughness(w)) : Line.Between("… roughness: smoother than noise", 0, 0.85, Roughness(w));
             }
         }
