@@ -146,7 +146,7 @@ internal static class Expressivity
         var values = Evaluator.Evaluate([h, flat], new Dictionary<Expr, Tensor> { [bits] = Tensor.Create(inputs.SelectMany(x => x).ToArray(), 1 << n, n) }, Lab.Double);
         yield return Line.Equal($"{layers} hidden layers, 2(n − 1) = {units} ReLUs: largest error over all {1 << n} inputs", 0, values[0].ToArray<double>().Zip(parity, (y, p) => Math.Abs(y - p)).Max());
         var error = values[1].ToArray<double>().Zip(parity, (y, p) => Math.Abs(y - p)).Max();
-        yield return new Line($"1 hidden layer of n = {n} ReLUs: \"parity needs depth\"", "cannot", error == 0 ? "not so: it is exact, for n units can count" : $"error {Line.Text(error)}", error == 0);
+        yield return Line.Equal($"1 hidden layer of n = {n} ReLUs, where depth is said to be needed: not so, for {n} units count; error", 0, error);
         foreach (var (width, depth) in new[] { (2, 10), (20, 1) })
         {
             var (model, weights) = Zigzag(width, depth);
