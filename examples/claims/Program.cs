@@ -7,19 +7,19 @@ using Spectre.Console;
 
 // Colours and escape codes are for a terminal alone, and only where it is not asked to do without.
 var colors = !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is not { Length: > 0 } && Environment.GetEnvironmentVariable("TERM") != "dumb";
+using var output = new StreamWriter(Console.OpenStandardOutput(), new System.Text.UTF8Encoding(false)) { AutoFlush = true };
 var console = AnsiConsole.Create(new AnsiConsoleSettings
 {
-    Out = new AnsiConsoleOutput(Console.Out),
+    Out = new AnsiConsoleOutput(output),
     Ansi = colors ? AnsiSupport.Yes : AnsiSupport.No,
     ColorSystem = colors ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
 });
 console.Profile.Capabilities.Unicode = true;
-if (Console.IsOutputRedirected)
-    console.Profile.Width = 200;
+console.Profile.Width = Console.IsOutputRedirected || Console.WindowWidth < 40 ? 200 : Console.WindowWidth;
 
 if (args is ["--markdown"])
 {
-    Console.Write(Claims.ToMarkdown());
+    output.Write(Claims.ToMarkdown());
     return 0;
 }
 
