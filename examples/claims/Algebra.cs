@@ -7,7 +7,7 @@ namespace Dnn.Claims;
 /// <summary>What follows from the equations alone: exact, in double precision.</summary>
 internal static class Algebra
 {
-    private static readonly PlanOptions Double = new() { Float = DType.F64 };
+    private static PlanOptions Double => Lab.Double;
 
     public static ImmutableArray<Claim> Claims { get; } =
     [
@@ -20,10 +20,7 @@ internal static class Algebra
         new("factorized", "A 100×100 map through a bottleneck of 2 has 400 parameters instead of 10,000, and rank 2.", "counting", _ => Factorized()),
     ];
 
-    private static Tensor Normal(string name, params int[] shape) =>
-        Dnn.Backend.Initialization.Sample(Initializers.Normal(1), new TensorType(DType.Float, new Shape([.. shape.Select(n => Dim.Of(n))])), name, 1, DType.F64);
-
-    private static double Largest(Tensor a, Tensor b) => a.ToArray<double>().Zip(b.ToArray<double>(), (x, y) => Math.Abs(x - y)).Max();
+    private static Tensor Normal(string name, params int[] shape) => Lab.Normal(name, 1, shape);
 
     private static IEnumerable<Line> TwoLinearLayers()
     {
@@ -38,7 +35,7 @@ internal static class Algebra
         values[input] = x;
         var product = W("dense_0.weight").MatMul(W("dense_1.weight"));
         var one = Evaluator.Evaluate([input.MatMul(product) + (W("dense_0.bias").MatMul(W("dense_1.weight")) + W("dense_1.bias"))], values, Double)[0];
-        yield return Line.Between("largest difference over 20 inputs", 0, 1e-12, Largest(y, one));
+        yield return Line.Between("largest difference over 20 inputs", 0, 1e-12, Lab.Largest(y, one));
         yield return Line.Equal("parameters, two layers", 5 * 7 + 7 + 7 * 3 + 3, model.ParameterCount);
         yield return Line.Show("parameters, one layer", 5 * 3 + 3);
     }
@@ -92,11 +89,11 @@ internal static class Algebra
         var factors = hidden.Skip(1).Zip(hidden, (y, from) => y.Jacobian(from)).ToArray();
         var product = factors.Skip(1).Aggregate(factors[0], (done, next) => next.MatMul(done));
         var results = Evaluator.Evaluate([product, hidden[^1].Jacobian(x)], values, Double);
-        yield return Line.Between("product of four layers' Jacobians − end-to-end Jacobian, largest element", 0, 1e-12, Largest(results[0], results[1]));
+        yield return Line.Between("product of four layers' Jacobians − end-to-end Jacobian, largest element", 0, 1e-12, Lab.Largest(results[0], results[1]));
 
         var block = hidden[0] + hidden[1];
         results = Evaluator.Evaluate([Tensors.Eye(n) + hidden[1].Jacobian(x), block.Jacobian(x)], values, Double);
-        yield return Line.Between("I + ∂F/∂h − Jacobian of h + F(h), largest element", 0, 1e-12, Largest(results[0], results[1]));
+        yield return Line.Between("I + ∂F/∂h − Jacobian of h + F(h), largest element", 0, 1e-12, Lab.Largest(results[0], results[1]));
     }
 
     private static IEnumerable<Line> Logits()

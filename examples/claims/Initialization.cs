@@ -34,8 +34,8 @@ internal static class Initialization
             });
 
             // In doubles, for N(0, 1) leaves what a float can hold.
-            var x = Dnn.Backend.Initialization.Sample(Initializers.Normal(1), new TensorType(DType.Float, new Shape(64, width)), "x", 5, DType.F64);
-            var y = new Predictor(model, Dnn.Backend.Initialization.Sample(model, 3, DType.F64), new PlanOptions { Float = DType.F64 }).Predict(("x", x));
+            var x = Lab.Normal("x", 5, 64, width);
+            var y = new Predictor(model, Lab.Start(model, 3), Lab.Double).Predict(("x", x));
             double Moment(int layer) => y[$"h{layer}"].ToArray<double>().Average(v => v * v);
             // The first layer alone sees inputs of both signs; from then on the factor is that of a layer.
             var measured = Math.Pow(Moment(depth) / Moment(1), 1.0 / (depth - 1));

@@ -1,15 +1,34 @@
 // What is taught about deep networks, measured.
 // dotnet run -c Release --project examples/claims             lists the claims
 // dotnet run -c Release --project examples/claims -- NAME …   runs some; `all` runs all
+// dotnet run -c Release --project examples/claims -- --markdown   the list of README.md
 using Dnn.Claims;
 using Spectre.Console;
+
+// Colours and escape codes are for a terminal alone, and only where it is not asked to do without.
+var colors = !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is not { Length: > 0 } && Environment.GetEnvironmentVariable("TERM") != "dumb";
+using var output = new StreamWriter(Console.OpenStandardOutput(), new System.Text.UTF8Encoding(false)) { AutoFlush = true };
+var console = AnsiConsole.Create(new AnsiConsoleSettings
+{
+    Out = new AnsiConsoleOutput(output),
+    Ansi = colors ? AnsiSupport.Yes : AnsiSupport.No,
+    ColorSystem = colors ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+});
+console.Profile.Capabilities.Unicode = true;
+console.Profile.Width = Console.IsOutputRedirected || Console.WindowWidth < 40 ? 200 : Console.WindowWidth;
+
+if (args is ["--markdown"])
+{
+    output.Write(Claims.ToMarkdown());
+    return 0;
+}
 
 if (args.Length == 0)
 {
     var list = new Table().Border(TableBorder.Simple).AddColumns("claim", "says", "source");
     foreach (var claim in Claims.All)
         list.AddRow(Markup.Escape(claim.Name), Markup.Escape(claim.Says), Markup.Escape(claim.Source));
-    AnsiConsole.Write(list);
+    console.Write(list);
     return 0;
 }
 
@@ -23,7 +42,7 @@ if (args is not ["all"] && args.FirstOrDefault(name => Claims.All.All(c => c.Nam
 var failed = 0;
 foreach (var claim in chosen)
 {
-    AnsiConsole.MarkupLineInterpolated($"[bold]{claim.Name}[/]: {claim.Says} ({claim.Source})");
+    console.MarkupLineInterpolated($"[bold]{claim.Name}[/]: {claim.Says} ({claim.Source})");
     var table = new Table().Border(TableBorder.Simple).AddColumns("", "predicted", "measured", "");
     foreach (var line in claim.Run(Effort.Full))
     {
@@ -31,7 +50,7 @@ foreach (var claim in chosen)
         table.AddRow(Markup.Escape(line.What), Markup.Escape(line.Predicted), Markup.Escape(line.Measured), line.Holds switch { true => "[green]holds[/]", false => "[red]fails[/]", _ => "" });
     }
 
-    AnsiConsole.Write(table);
+    console.Write(table);
 }
 
 return failed == 0 ? 0 : 1;

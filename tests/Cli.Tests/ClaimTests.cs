@@ -1,4 +1,5 @@
 using Dnn.Claims;
+using Dnn.Testing;
 using Xunit;
 
 namespace Dnn.Cli.Tests;
@@ -19,4 +20,8 @@ public class ClaimTests
         Assert.NotEmpty(lines);
         Assert.All(lines, line => Assert.True(line.Holds != false, line.ToString()));
     }
+
+    [Fact]
+    public void The_readme_lists_the_claims() =>
+        Assert.Contains(Claims.Claims.ToMarkdown(), File.ReadAllText(RepoRoot.Combine("examples", "claims", "README.md")).ReplaceLineEndings("\n"));
 }
