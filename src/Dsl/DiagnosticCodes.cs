@@ -132,14 +132,6 @@ public static class DiagnosticCodes
         "layer f(x: [B, D]) {\n  return rleu(x)\n}",
         "layer f(x: [B, D]) {\n  return relu(x)\n}");
 
-<<<<<<< HEAD
-=======
-    public static readonly DiagnosticDescriptor NotYet = Error("DNN0101", "part of the language that this version lacks",
-        "The language has it, and this version of the program does not yet. `dnn explain NAME` shows what there is.",
-        "model M {\n  input x: [B, 8]\n  loss ctc(x)\n}",
-        "model M {\n  input x: [B, 8]\n  output y = x |> dense(4)\n}");
-
->>>>>>> lang
     public static readonly DiagnosticDescriptor DuplicateName = Error("DNN0102", "name that is declared twice",
         "At the top level, among the parameters of one list, and for inputs, targets, parameters and buffers a name stands for one thing. A `let` may shadow.",
         "let a = 1\nlet a = 2",
