@@ -194,6 +194,10 @@ internal sealed partial class Binder
 
     private static string Required(ParameterListSyntax hypers) => string.Join(", ", hypers.Parameters.Where(p => p.Default is null).Select(p => p.Name.Text));
 
+    private const int MaxSuggestions = 100;
+
+    private int suggestions;
+
     private Symbol? Resolve(NameSyntax name) => scope?.Find(name.Name.Text) ?? file.GetValueOrDefault(name.Name.Text);
 
     private void Unknown(Identifier name, Scope? from)
@@ -213,7 +217,8 @@ internal sealed partial class Binder
             diagnostic = diagnostic.WithNote("`none` is a word of some arguments, and `None` makes an axis in an index: x[:, None]");
         else if (name.Text is "random" or "prim")
             diagnostic = diagnostic.WithNote($"`{name.Text}` is a family of functions: {(name.Text == "random" ? "random.normal(shape)" : "prim.add(x, y)")}");
-        Report(diagnostic.WithSuggestion(name.Text, name.Span, Known(from)));
+        // Comparing with all names takes time for each: a text with this many unknown ones is not in need of suggestions.
+        Report(suggestions++ < MaxSuggestions ? diagnostic.WithSuggestion(name.Text, name.Span, Known(from)) : diagnostic);
     }
 
     internal static Diagnostic NotYet(string name, TextSpan span)

@@ -11,6 +11,8 @@ internal static class Combinators
 
     private static readonly ConcurrentDictionary<string, Parser<TokenInput>> _words = [];
 
+    private static readonly ConcurrentDictionary<TokenKind, string> _quoted = [];
+
     /// <summary>The one terminal: a token that satisfies a condition; if it does not, the state learns what was expected.</summary>
     private static Parser<TokenInput> Terminal(Func<TokenInput, bool> accepts, string expected) => i =>
     {
@@ -80,23 +82,51 @@ internal static class Combinators
     }
 
     /// <summary><c>item { "," item }</c>.</summary>
-    public static Parser<ImmutableArray<T>> Separated<T>(Parser<T> item)
+    /// <remarks>Lists and their items are where most tokens stand: they are written as loops.</remarks>
+    public static Parser<ImmutableArray<T>> Separated<T>(Parser<T> item) => i =>
     {
-        var next = from comma in Token(TokenKind.Comma) from value in item select value;
-        return from first in item
-               from rest in next.Many()
-               select (ImmutableArray<T>)[first, .. rest];
-    }
+        var result = item(i);
+        if (!result.WasSuccessful) return Failed<ImmutableArray<T>>(result.Remainder);
+        var items = ImmutableArray.CreateBuilder<T>(1);
+        while (true)
+        {
+            items.Add(result.Value);
+            var rest = (TokenInput)result.Remainder;
+            if (!Meets(rest, TokenKind.Comma)) return Result.Success(items.DrainToImmutable(), rest);
+            result = item(rest.Next());
+
+            // The comma may be the last one, which belongs to whom the list belongs to.
+            if (!result.WasSuccessful) return Result.Success(items.DrainToImmutable(), rest);
+        }
+    };
 
     /// <summary><c>open [ item { "," item } [","] ] close</c>.</summary>
     public static Parser<ImmutableArray<T>> Listed<T>(TokenKind open, Parser<T> item)
     {
-        var items = from values in Separated(item) from trailing in Token(TokenKind.Comma).Optional() select values;
-        return from opening in Token(open)
-               from values in items.Optional()
-               from closing in Close(opening)
-               select values.GetOrElse([]);
+        var items = Separated(item);
+        return i =>
+        {
+            var opening = (TokenInput)i;
+            if (!Meets(opening, open)) return Failed<ImmutableArray<T>>(opening);
+            var values = items(opening.Next());
+            var at = values.WasSuccessful ? (TokenInput)values.Remainder : opening.Next();
+            if (values.WasSuccessful && Meets(at, TokenKind.Comma)) at = at.Next();
+            return at.Is(open.Closing())
+                ? Result.Success(values.WasSuccessful ? values.Value : [], at.Next())
+                : Expected<ImmutableArray<T>>(at, $"'{open.Closing().Text()}'", opening.Index);
+        };
     }
+
+    /// <summary>Whether a token is of a kind; if it is not, the state learns what was expected.</summary>
+    private static bool Meets(TokenInput input, TokenKind kind)
+    {
+        if (input.Kind == kind) return true;
+        input.State.Expect(input.Index, new(_quoted.GetOrAdd(kind, static k => k.IsFixed() ? $"'{k.Text()}'" : k.Text())));
+        return false;
+    }
+
+    /// <summary>A failure whose reason the state knows.</summary>
+    public static IResult<T> Failed<T>(IInput at) => Result.Failure<T>(at, "", []);
 
     /// <summary>
     /// <c>"{" { item NL } "}"</c>. An item that fails is reported and passed over, so that this fails for want of a brace only.

@@ -10,7 +10,13 @@ internal static class Expressions
 {
     public static readonly Parser<TokenInput> Equal = Token(TokenKind.Equal);
 
-    public static readonly Parser<Identifier> AnyName = Token(TokenKind.Name).Select(Name);
+    private static readonly Parser<TokenInput> _name = Token(TokenKind.Name);
+
+    public static readonly Parser<Identifier> AnyName = i =>
+    {
+        var token = _name(i);
+        return token.WasSuccessful ? Result.Success(Name(token.Value), token.Remainder) : Failed<Identifier>(token.Remainder);
+    };
 
     public static readonly Parser<StringSyntax> AnyString =
         Token(TokenKind.String).Select(t => new StringSyntax(t.Span, StringLiteral.Value(t.Span.Text)));
@@ -67,12 +73,15 @@ internal static class Expressions
 
     private static readonly Parser<(PatternSyntax Pattern, ExprSyntax Source)> _noLoop = i => Result.Success<(PatternSyntax, ExprSyntax)>(default, i);
 
-    public static readonly Parser<ArgumentSyntax> Argument =
-        from start in Here
-        from name in If(IsNamed, from name in Token(TokenKind.Name) from equal in Equal select name)
-        from value in Expression
-        from span in From(start)
-        select new ArgumentSyntax(span, name is null ? null : Name(name), value);
+    public static readonly Parser<ArgumentSyntax> Argument = i =>
+    {
+        var start = (TokenInput)i;
+        bool named = IsNamed(start);
+        var value = Expression!(named ? start.Next(2) : start);
+        return value.WasSuccessful
+            ? Result.Success(new ArgumentSyntax(start.State.Span(start, value.Remainder), named ? Name(start) : null, value.Value), value.Remainder)
+            : Failed<ArgumentSyntax>(value.Remainder);
+    };
 
     public static readonly Parser<ImmutableArray<ArgumentSyntax>> Arguments = Listed(TokenKind.LeftParen, Argument);
 
@@ -117,7 +126,7 @@ internal static class Expressions
             _ => null,
         }, "an expression");
 
-    private static readonly Parser<ExprSyntax> _variable = Token(TokenKind.Name).Select(t => new NameSyntax(Name(t)));
+    private static readonly Parser<ExprSyntax> _variable = i => Result.Success<ExprSyntax>(new NameSyntax(Name((TokenInput)i)), ((TokenInput)i).Next());
 
     private static readonly Parser<ExprSyntax> _truth = i => Result.Success(new BoolSyntax(((TokenInput)i).Span, ((TokenInput)i).Is(TokenKind.True)), i.Advance());
 
@@ -169,17 +178,18 @@ internal static class Expressions
 
             target = at.Kind switch
             {
-                TokenKind.LeftParen => Arguments.Select(arguments => (Func<TextSpan, ExprSyntax>)(span => new CallSyntax(span, value, arguments)))
-                    .Then(make => From(start).Select(make))(at),
-                TokenKind.LeftBracket => _indices.Select(indices => (Func<TextSpan, ExprSyntax>)(span => new IndexSyntax(span, value, indices)))
-                    .Then(make => From(start).Select(make))(at),
-                _ => AnyName.Select(name => (Func<TextSpan, ExprSyntax>)(span => new FieldSyntax(span, value, name)))
-                    .Then(make => From(start).Select(make))(at.Next()),
+                TokenKind.LeftParen => Made(Arguments(at), start, (span, arguments) => new CallSyntax(span, value, arguments)),
+                TokenKind.LeftBracket => Made(_indices(at), start, (span, indices) => new IndexSyntax(span, value, indices)),
+                _ => Made(AnyName(at.Next()), start, (span, name) => new FieldSyntax(span, value, name)),
             };
         }
 
         return target;
     }
+
+    private static IResult<ExprSyntax> Made<T>(IResult<T> part, TokenInput start, Func<TextSpan, T, ExprSyntax> make) => part.WasSuccessful
+        ? Result.Success(make(start.State.Span(start, part.Remainder), part.Value), part.Remainder)
+        : Failed<ExprSyntax>(part.Remainder);
 
     /// <summary>Whether an operand, and so an expression, can start here.</summary>
     public static bool StartsOperand(TokenInput i) => i.Kind is TokenKind.Name or TokenKind.Number or TokenKind.String or TokenKind.True

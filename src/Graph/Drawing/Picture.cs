@@ -124,7 +124,7 @@ public sealed class Picture
     }
 
     /// <summary>How many boxes are readable: with all that is inside of them, and with the layers open.</summary>
-    private const int MaxWhole = 40, MaxBoxes = 72;
+    private const int MaxWhole = 40, MaxBoxes = 72, MaxPorts = 5;
 
     /// <summary>The boxes that are shown with what is inside.</summary>
     /// <param name="depth">How many levels; null for as many as are readable: all of a small model, else what layers are made of is hidden first, then the deepest levels.</param>
@@ -138,7 +138,7 @@ public sealed class Picture
         for (var levels = 8; levels > 0; levels--)
         {
             var layers = Inside(levels, n => n.Content!.Nodes.Any(i => i.Content is not null && i.Role is not (PictureRole.Activation or PictureRole.Function)));
-            if (Boxes(layers) <= MaxBoxes)
+            if (Boxes(layers) <= MaxBoxes && Ports(layers) <= MaxPorts * layers.Count)
                 return layers;
         }
 
@@ -160,6 +160,9 @@ public sealed class Picture
 
         return open;
     }
+
+    /// <summary>Where edges cross the borders of open boxes: what many values leave is rather shown closed.</summary>
+    private static int Ports(HashSet<PictureNode> open) => open.Sum(n => n.Content!.Nodes.Count(i => i.IsPort));
 
     private int Boxes(HashSet<PictureNode> open) => open.Select(n => n.Content!).Append(this).Sum(p => p.Nodes.Count(n => !n.IsPort));
 
