@@ -185,7 +185,11 @@ public static class Compiler
             var value = data[source];
             var recipe = recipes.Recipe(train, options.Decoding ? null : model, value?.Description);
             if (model is not null && !options.Decoding && value?.Schema is { } schema)
+            {
                 binder.CheckColumns(syntax, model, source, schema);
+                binder.CheckClasses(syntax, model, source, schema);
+            }
+
             if (model is { Losses.IsEmpty: true })
                 report(DiagnosticCodes.MissingLoss.At(train.Model.Span, $"`{model.Name}` has no `loss`, so there is nothing to minimize").With(syntax.Name.Span, "declared here"));
             models.Add(new CompiledModel(train.Name?.Text, syntax.Name.Text, model, value?.Description, value?.Schema, recipe) { IsTraining = true, Declaration = syntax, Hypers = Hypers(top, elaborator) });

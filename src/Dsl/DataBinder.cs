@@ -152,6 +152,29 @@ internal sealed class DataBinder(Elaborator elaborator, IDataReader? reader, Act
         }
     }
 
+    /// <summary>What indexes an axis, such as labels and tokens, may not have more classes than the axis has places.</summary>
+    public void CheckClasses(ModelSyntax syntax, Model model, DataSyntax data, DataSchema schema)
+    {
+        var classes = model.Inputs.Concat(model.Targets).Where(i => i.Value.DType == DType.I64 && schema.Find(i.Name)?.Classes is not null)
+            .ToDictionary(i => i.Value, i => (i.Name, Classes: schema.Find(i.Name)!.Classes!.Value));
+        if (classes.Count == 0)
+            return;
+        foreach (var node in Expr.PostOrder([.. model.Losses.Concat(model.Metrics).Concat(model.Outputs).Select(n => n.Value)]))
+        {
+            if (node.Op is not Gather gather || node.Args[0].Shape[gather.Axis] is not { IsKnown: true } room)
+                continue;
+            var index = node.Args[1];
+            while (index.Op is Movement)
+                index = index.Args[0];
+            if (!classes.TryGetValue(index, out var fed) || fed.Classes <= room.Value)
+                continue;
+            var name = syntax.Body.Statements.Select(Fed).First(f => f.Name.Text == fed.Name).Name;
+            var diagnostic = DiagnosticCodes.TooManyClasses.At(name.Span, $"`{fed.Name}` is 0 … {fed.Classes - 1} in `{data.Name.Text}`, and the model has room for {room.Value} (0 … {room.Value - 1})").With(data.Name.Span, $"{fed.Classes} classes");
+            report(model.Provenance.Find(node)?.Location is { } place ? diagnostic.WithNote($"it indexes an axis of {room.Value} in line {place.Line}") : diagnostic);
+            classes.Remove(index);
+        }
+    }
+
     private static (Identifier Name, TypeSyntax Type) Fed(StatementSyntax statement) => statement switch
     {
         InputSyntax input => (input.Name, input.Type),

@@ -461,6 +461,11 @@ public static class DiagnosticCodes
         "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam() on head\n}",
         "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam() on head\n  freeze body\n}");
 
+    public static readonly DiagnosticDescriptor TooManyClasses = Error("DNN0524", "more classes than the model has room for",
+        "A label or token chooses a place on an axis: of the logits, or of an embedding's table. Every class of the data needs one; classes count from 0.",
+        "data d = reverse_task(symbols = 8)\nmodel M {\n  input x: int[B, T]\n  target y: int[B, T]\n  loss cross_entropy(x |> embedding(8, 4) |> dense(9), y)\n}\ntrain M() on d {\n  optimizer adam()\n}",
+        "data d = reverse_task(symbols = 8)\nmodel M {\n  input x: int[B, T]\n  target y: int[B, T]\n  loss cross_entropy(x |> embedding(9, 4) |> dense(9), y)\n}\ntrain M() on d {\n  optimizer adam()\n}");
+
     // ---- 0560–0569: comments that speak to the linter ----------------------------------------------------------------------
 
     public static readonly DiagnosticDescriptor UnknownAllowance = Warning("DNN0560", "comment that allows nothing that exists",

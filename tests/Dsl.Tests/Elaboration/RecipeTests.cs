@@ -118,6 +118,9 @@ public class RecipeTests
     [InlineData("start_from 3", null, "path of a safetensors file")]
     [InlineData("optimizer sgd(0.1) minimize tsk", null, "no loss `tsk`")]
     [InlineData("optimizer adam(lr = -1)", "DNN0306", "a learning rate is at least 0")]
+    [InlineData("optimizer adam(betas = (0.9, 1.5))", "DNN0306", "`betas` of adam is at least 0 and below 1, not 1.5")]
+    [InlineData("optimizer sgd(0.1, -0.5)", "DNN0306", "`momentum` of sgd")]
+    [InlineData("optimizer adamw(weight_decay = -1)", "DNN0306", "`weight_decay` of adamw is at least 0")]
     [InlineData("optimizer adam(lr = cosine(0.1, floor = -0.2))", "DNN0306", "a learning rate is at least 0")]
     public void Options_out_of_range_are_refused(string option, string? code, string message)
     {
