@@ -134,7 +134,7 @@ public static class DiagnosticCodes
 
     public static readonly DiagnosticDescriptor NotYet = Error("DNN0101", "part of the language that this version lacks",
         "The language has it, and this version of the program does not yet. `dnn explain NAME` shows what there is.",
-        "model M {\n  input x: [B, 8]\n  output y = x |> lr_scale(relu, 2)\n}",
+        "model M {\n  input x: [B, 8, 6]\n  target y: int[B, 3]\n  loss ctc(x, y)\n}",
         "model M {\n  input x: [B, 8]\n  output y = x |> dense(4)\n}");
 
     public static readonly DiagnosticDescriptor DuplicateName = Error("DNN0102", "name that is declared twice",
