@@ -8,6 +8,7 @@ namespace Dnn.Cli;
 internal static class ModelGradients
 {
     private const int Rows = 3;
+    private const double Nearby = 0.1;
 
     /// <summary>One point.</summary>
     /// <param name="model">The model; it has a loss.</param>
@@ -53,11 +54,20 @@ internal static class ModelGradients
 
         foreach (var (path, value) in Initialization.Sample(model, seed + sample, DType.F64))
         {
-            var variable = model.Parameters.FirstOrDefault(p => p.Path == path)?.Variable ?? model.Buffers.First(b => b.Path == path).Variable;
-            point[variable] = Reference(value);
+            var parameter = model.Parameters.FirstOrDefault(p => p.Path == path);
+            point[parameter?.Variable ?? model.Buffers.First(b => b.Path == path).Variable] = Reference(parameter is null ? value : Moved(parameter, value, seed + sample));
         }
 
         return point;
+    }
+
+    /// <summary>
+    /// Near where a parameter starts: biases of exactly 0 put units of an empty input on their kinks, and a branch that starts at 0 hides the derivatives of all that is in it.
+    /// </summary>
+    private static Tensor Moved(Parameter parameter, Tensor value, long seed)
+    {
+        var by = Initialization.Sample(new UniformInitializer(-Nearby, Nearby), parameter.Variable.Type, parameter.Path + " nearby", seed, DType.F64).ToArray<double>();
+        return Tensor.Create([.. value.ToArray<double>().Zip(by, (v, d) => v + d)], [.. value.Shape]);
     }
 
     private static RefValue<double> Reference(Tensor tensor) => tensor.DType == DType.F64

@@ -80,7 +80,8 @@ public static partial class Layers
         var constant = x.StopGradient();
         var size = Total(constant.OnesLike()).Max(1);
         var mean = Total(constant) / size;
-        var gap = Total((constant - mean.Take(segments)).Square()).Sqrt();
+        // Rows that are alike have no gap, where a root has no derivative.
+        var gap = (Total((constant - mean.Take(segments)).Square()) + 1e-12).Sqrt();
         var bound = mean + gap;
         for (var i = 0; i < 2; i++)
         {
