@@ -87,7 +87,10 @@ public sealed record Exhibit(string Path, Bar Bar)
     {
         var clock = Stopwatch.StartNew();
         var compiled = Compile().Chosen!;
-        var trainer = new Trainer(compiled.Model!, compiled.Recipe!, Read(compiled));
+        var recipe = compiled.Recipe!;
+        if (recipe.StartFrom is { } start)
+            recipe = recipe with { StartFrom = start with { Path = System.IO.Path.Combine(FolderOfFile, start.Path) } };
+        var trainer = new Trainer(compiled.Model!, recipe, Read(compiled));
         LogRecord? best = null;
         foreach (var record in trainer.Run())
         {
@@ -98,6 +101,6 @@ public sealed record Exhibit(string Path, Bar Bar)
         var runs = Directory.CreateDirectory(System.IO.Path.Combine(Folder(), "..", "..", "runs", Name)).FullName;
         trainer.Best.Save(System.IO.Path.Combine(runs, "best.safetensors"));
         var figure = best!.Values.First(v => v.Key == Bar.Value).Value;
-        return new Result(Name, Bar, figure, trainer.Step, compiled.Model!.ParameterCount, compiled.Recipe!.Seed, clock.Elapsed.TotalSeconds);
+        return new Result(Name, Bar, figure, trainer.Step, compiled.Model!.ParameterCount, recipe.Seed, clock.Elapsed.TotalSeconds);
     }
 }

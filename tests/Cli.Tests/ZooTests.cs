@@ -43,7 +43,7 @@ public class ZooTests
         var train = data["train"];
         var few = train.IsWhole ? data : new DataSet(data.Schema, [train.Take("train", [.. Enumerable.Range(0, Math.Min(32, train.Rows))])], data.Statistics);
         // One batch at one rate: what the schedule and the noise do is not the question.
-        var recipe = compiled.Recipe! with { Batch = 32, Epochs = 12, Steps = null, EarlyStop = null };
+        var recipe = compiled.Recipe! with { Batch = 32, Epochs = 12, Steps = null, EarlyStop = null, StartFrom = null };
         var log = Trainer.Fit(compiled.Model!, recipe, few).Log.Where(r => r.Split == "train").ToArray();
         Assert.True(log[^3..].Average(r => r.Loss) < log[..3].Average(r => r.Loss), string.Join(", ", log.Select(r => r.Loss)));
     }
@@ -96,7 +96,9 @@ public class ZooTests
     private static Dictionary<string, string> Small(Exhibit exhibit) => new(exhibit.File switch
     {
         "autoencoder" => [new("code", "3")],
+        "copy" => [new("length", "1"), new("near", "2"), new("far", "2")],
         "densenet" => [new("growth", "2"), new("layers", "2")],
+        "gpt" => [new("context", "8"), new("width", "8"), new("heads", "2"), new("layers", "1")],
         "maml" => [new("hidden", "6"), new("points", "4")],
         "mlp" => [new("width", "8")],
         "resnet" => [new("filters", "3"), new("blocks", "1")],
@@ -104,10 +106,12 @@ public class ZooTests
         "siamese" => [new("hidden", "8")],
         "textbook" => [new("hidden", "8")],
         "tones" => [new("rate", "128")],
+        "transfer" => [new("filters", "2")],
         "trunk" => [new("width", "6"), new("depth", "2")],
         "unet" => [new("size", "8"), new("filters", "2")],
         "vae" => [new("code", "3")],
         "vit" => [new("width", "8"), new("heads", "2"), new("depth", "1"), new("patch", "4")],
+        "wgan" => [new("hidden", "6")],
         _ => Array.Empty<KeyValuePair<string, string>>(),
     });
 }
