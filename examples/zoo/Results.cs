@@ -19,8 +19,8 @@ public sealed class Results
     private const string Head = """
         # Results of the zoo
 
-        Written by `dotnet run -c Release --project examples/zoo [-- NAME …]`, which trains each file as its `train` block says. The figure is that of the best weights, those of
-        the epoch with the lowest validation loss; the same seed gives the same figure at any number of threads. Seconds are wall time, compiling and evaluation included, on
+        Written by `dotnet run -c Release --project examples/zoo [-- NAME …]`, which trains each file as its `train` block says. The figure is that of the best weights, which
+        `dnn train` keeps; the same seed gives the same figure at any number of threads. Seconds are wall time, compiling and evaluation included, on
         the machine that wrote the row.
 
         | network | what | figure | bar | reached | steps | parameters | seed | seconds |
