@@ -17,7 +17,7 @@ public static class Cli
     /// <summary>Every command, in the order in which help lists them. A command belongs to one command line.</summary>
     internal static ImmutableArray<CliCommand> Commands() =>
     [
-        new TrainCommand(), new CheckCommand(), new LintCommand(), new FixCommand(), new FmtCommand(), new TestCommand(), new EvalCommand(), new RunCommand(), new SampleCommand(), new InitCommand(),
+        new NewCommand(), new TrainCommand(), new CheckCommand(), new LintCommand(), new FixCommand(), new FmtCommand(), new TestCommand(), new EvalCommand(), new RunCommand(), new SampleCommand(), new InitCommand(),
         new SummaryCommand(), new GraphCommand(), new GradCommand(), new GradcheckCommand(), new DumpCommand(), new ExplainCommand(), new CalcCommand(), new BenchCommand(),
     ];
 
