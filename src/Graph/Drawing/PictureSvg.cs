@@ -229,8 +229,8 @@ public sealed class PictureSvg
     private void Draw(Card card, double width, double height)
     {
         var scale = Math.Min(1, Math.Min((width - (2 * Margin)) / card.Width, (height - (2 * Margin)) / card.Height));
-        var left = Math.Clamp(card.X - (scale * card.Width / 2), Margin, width - (scale * card.Width) - Margin);
-        var top = Math.Clamp(card.Y - 12, Margin, height - (scale * card.Height) - Margin);
+        var left = Math.Clamp(card.X - (scale * card.Width / 2), Margin, Math.Max(Margin, width - (scale * card.Width) - Margin));
+        var top = Math.Clamp(card.Y - 12, Margin, Math.Max(Margin, height - (scale * card.Height) - Margin));
         const double x = 0, y = 0;
         Write($"<g class=\"card\" id=\"{card.Id}\"><a href=\"#{card.Back}\"><rect class=\"veil\" width=\"{width}\" height=\"{height}\"/></a>\n<g transform=\"translate({left:0.#} {top:0.#}) scale({scale:0.###})\">\n");
         Write($"<rect class=\"sheet\" x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{card.Width:0.#}\" height=\"{card.Height:0.#}\" rx=\"14\"/><rect class=\"frame {Class(card.Node.Role)}\" x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{card.Width:0.#}\" height=\"{card.Height:0.#}\" rx=\"14\"/>\n");

@@ -171,7 +171,7 @@ public class IdeTests
     [InlineData("dropout(dr$0op)", "drop: float = 0.1", "Hyperparameter")]
     [InlineData("|> dro$0pout(", "dropout(rate: float)", "Srivastava")]
     [InlineData("bce_with_log$0its", "bce_with_logits(logits, labels", "Takes logits")]
-    [InlineData("early_st$0op", "early_stop on: any", "Ends training")]
+    [InlineData("early_st$0op", "early_stop on: ", "Ends training")]
     [InlineData("tar$0get y", "target", "What data feed in training")]
     [InlineData("on moo$0ns", "data moons = two_moons(samples = 200)", "Data set")]
     [InlineData("Net(hid$0den = 32", "hidden: int = 16", "Hyperparameter")]
