@@ -380,9 +380,14 @@ internal sealed partial class Planner
         Add(new ElementwiseInstruction(node, compiled, operands, IsWhole(operands, compiled.Spec.Size)));
     }
 
-    /// <summary>Whether a kernel may read and write whole vectors up to the end of its operands' memory.</summary>
+    /// <summary>
+    /// Whether a kernel may read and write whole vectors up to the end of its operands' memory. What the body of a loop reads and writes is one element of a stack: past its
+    /// end comes the next one.
+    /// </summary>
     private bool IsWhole(Operand[] operands, long count)
     {
+        if (body is not null)
+            return false;
         foreach (var operand in operands)
         {
             var size = result.Values[operand.Value].Count;
