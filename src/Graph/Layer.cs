@@ -87,7 +87,8 @@ public sealed class Layer
     {
         using var entered = ModelBuilder.Current!.Use(use);
         return body(context, inputs);
-    }, Name, Options) { instance = Instance };
+    }, Name, Options)
+    { instance = Instance };
 
     /// <summary>The composition: this, then another.</summary>
     public Layer Then(Layer next) => Layers.Sequential(this, next);
