@@ -151,7 +151,8 @@ internal sealed partial class Elaborator
             RejectLayer(left, leftSyntax, @operator.Text());
             RejectLayer(right, operand, @operator.Text());
             ExprSyntax at = i == binary.Rest.Length - 1 ? binary : new PrefixSyntax(binary.First.Span.To(operand.Span));
-            left = Static(@operator, left, right, at) ?? Dynamic(@operator, left, leftSyntax, right, operand, at);
+            NoteComparison(@operator, leftSyntax, operand, c);
+            left = Static(@operator, left, right, at) ?? Dynamic(@operator, left, leftSyntax, right, operand, at, c);
             leftSyntax = at;
         }
 
@@ -280,7 +281,7 @@ internal sealed partial class Elaborator
         }
     }
 
-    private TensorValue Dynamic(BinaryOperator op, Value left, ExprSyntax leftSyntax, Value right, ExprSyntax rightSyntax, ExprSyntax at)
+    private TensorValue Dynamic(BinaryOperator op, Value left, ExprSyntax leftSyntax, Value right, ExprSyntax rightSyntax, ExprSyntax at, Context c)
     {
         if (op is BinaryOperator.And or BinaryOperator.Or)
         {
@@ -308,6 +309,7 @@ internal sealed partial class Elaborator
         });
         if (op != BinaryOperator.MatMul)
             CheckRepeated(result.Expr, x, y, leftSyntax, rightSyntax, at);
+        Meetings([result.Expr], [(leftSyntax, x), (rightSyntax, y)], at, c);
         return result;
     }
 
