@@ -83,7 +83,7 @@ internal sealed partial class Elaborator
             }
             else if (converted[i] is ImmutableArray<Expr> several)
             {
-                ExprSyntax[] own = parameter.IsVariadic ? [.. piped.Select(p => p.Syntax), .. arguments.Skip(i).Select(a => a.Value)] : [];
+                ExprSyntax[] own = parameter.IsVariadic ? [.. piped.Select(p => p.Syntax), .. arguments.Skip(i).Select(a => a.Value)] : sites[i]?.Bare is ListSyntax list ? [.. list.Items] : [];
                 operands.AddRange(several.Select((e, n) => (own.Length == several.Length ? own[n] : sites[i] ?? at, e)));
                 isStatic = false;
             }

@@ -332,9 +332,13 @@ internal sealed partial class Elaborator
                 continue;
             throw Error(DiagnosticCodes.RepeatedSize, at.Span, $"{x.Shape} with {y.Shape} gives {result.Shape}: every {result.Shape[i]} with every {result.Shape[i]}")
                 .And(leftSyntax.Span, $"this is {x.Shape}").And(rightSyntax.Span, $"this is {y.Shape}")
-                .Note("if elements are to be paired, give both the same axes: squeeze(x, -1) or x[:, None]");
+                .Note(x.Rank > y.Rank && x.Shape[^1].Equals(Dim.One) ? Pair(leftSyntax, rightSyntax)
+                    : y.Rank > x.Rank && y.Shape[^1].Equals(Dim.One) ? Pair(rightSyntax, leftSyntax)
+                    : "if elements are to be paired, give both the same axes: squeeze(x, -1) or x[:, None]");
         }
     }
+
+    private static string Pair(ExprSyntax column, ExprSyntax row) => $"if elements are to be paired, give both the same axes: squeeze({column.Span.Text}, -1), or {row.Span.Text}[:, None]";
 
     private static bool Repeats(Shape shape, Dim size) => shape.Dims.Count(d => d.Equals(size)) > 1;
 

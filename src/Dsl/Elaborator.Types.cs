@@ -205,7 +205,7 @@ internal sealed partial class Elaborator
             case BinarySyntax binary:
                 var left = Size(binary.First, c, free);
                 foreach (var rest in binary.Rest)
-                    left = Combine(rest, left, Size(rest.Operand, c, free), syntax);
+                    left = Combine(rest, left, Size(rest.Operand, c, free), syntax, c);
                 return left;
             case CallSyntax { Arguments: [var dividend, var divisor] } call when binding.Entries.TryGetValue(call.Callee.Bare, out var entry) && entry.Name is "floor_div" or "ceil_div":
                 return Quotient(entry, Size(dividend.Value, c, free), Size(divisor.Value, c, free), call);
@@ -216,7 +216,7 @@ internal sealed partial class Elaborator
         }
     }
 
-    private Dim Combine(OperandSyntax rest, Dim left, Dim right, ExprSyntax site)
+    private Dim Combine(OperandSyntax rest, Dim left, Dim right, ExprSyntax site, Context c)
     {
         try
         {
@@ -225,7 +225,7 @@ internal sealed partial class Elaborator
                 BinaryOperator.Add => left + right,
                 BinaryOperator.Subtract => left - right,
                 BinaryOperator.Multiply => left * right,
-                BinaryOperator.Divide => Quotient(left, right, site),
+                BinaryOperator.Divide => Quotient(left, right, site, c),
                 BinaryOperator.Modulo => left - (right * Dim.FloorDiv(left, right)),
                 _ => throw Error(DiagnosticCodes.TypeMismatch, rest.OperatorSpan, "a size is made by + - * / % of numbers and names"),
             };
@@ -236,14 +236,20 @@ internal sealed partial class Elaborator
         }
     }
 
-    private Dim Quotient(Dim left, Dim right, ExprSyntax site)
+    private Dim Quotient(Dim left, Dim right, ExprSyntax site, Context c)
     {
         if (right.Equals(Dim.Zero))
             throw Error(DiagnosticCodes.DivisionByZero, site.Span, "a size is divided by 0");
         if (Dim.TryDivide(left, right, out var exact))
             return exact;
         if (left.IsKnown && right.IsKnown)
-            throw Error(DiagnosticCodes.NotDivisible, site.Span, $"{left} is not divisible by {right}").Note($"{site.Span.Text} must be a whole number");
+        {
+            var problem = Error(DiagnosticCodes.NotDivisible, site.Span, $"{left} is not divisible by {right}");
+            foreach (var label in OriginsOf(site, c))
+                problem = problem.And(label.Span, label.Text);
+            throw problem.Note($"{site.Span.Text} must be a whole number; `floor_div` and `ceil_div` round");
+        }
+
         var quotient = Dim.FloorDiv(left, right);
         if (!left.Names.Concat(right.Names).Any(n => n.StartsWith(Free)))
             builder.Require(new SizeCheck(left, right * quotient, $"what `{site.Span.Text}` divides", "an exact quotient", LocationOf(site)));
@@ -401,21 +407,21 @@ internal sealed partial class Elaborator
         var expected = Size(size, c, free);
         var known = size.Bare is NumberSyntax ? expected.ToString() : free.Count > 0 ? $"`{size.Span.Text}`" : $"`{size.Span.Text}` = {expected}";
         var problem = Misfit(type, tensor, name, site, $"axis {axis} of {name} has size {actual}, and {known} is declared");
-        foreach (var label in OriginsOf(size, c).Append(OriginOf(tensor, axis)))
-        {
-            if (label is { } origin)
-                problem = problem.And(origin.Span, origin.Text);
-        }
-
-        return problem;
+        foreach (var label in OriginsOf(size, c))
+            problem = problem.And(label.Span, label.Text);
+        if (OriginOf(tensor, axis) is not { } origin)
+            return problem;
+        problem = problem.And(origin.Label.Span, origin.Label.Text);
+        var isInScope = origin.Maker is { } maker && size.Bare is NameSyntax && maker.Path.LastIndexOf('.') is var dot && (dot < 0 ? "" : maker.Path[..dot]) == c.Frame.Path;
+        return Remedy(origin.Maker, isInScope ? size.Span.Text : expected.IsKnown ? expected.ToString() : null) is { } remedy ? problem.Note(remedy) : problem;
     }
 
     /// <summary>Where the names of a declared size got their values.</summary>
-    private IEnumerable<Label?> OriginsOf(ExprSyntax size, Context c)
+    private IEnumerable<Label> OriginsOf(ExprSyntax size, Context c)
     {
         foreach (var name in NamesIn(size))
         {
-            if (binding.Uses.TryGetValue(name, out var symbol) && c.Env.Find(symbol) is { } value && symbol.Span != name.Span)
+            if (binding.Uses.TryGetValue(name, out var symbol) && (c.Env.Find(symbol) ?? fileValues.GetValueOrDefault(symbol)) is { } value && symbol.Span != name.Span)
                 yield return new Label(symbol.Span, $"`{symbol.Name}` is {(value is DimValue d ? d.Size.ToString() : NumberOf(value) is { } n ? Printer.Number(n) : value.Describe())} here");
         }
     }
