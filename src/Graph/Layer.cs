@@ -251,6 +251,8 @@ public sealed class ModelBuilder
     private readonly Dictionary<string, (Expr Variable, Initializer Initializer, Expr? Next)> buffers = [];
     private readonly List<string> bufferOrder = [];
     private readonly List<Scope> scopes = [];
+    private readonly List<SizeCheck> checks = [];
+    private readonly HashSet<SizeCheck> seenChecks = [];
     private readonly Dictionary<Layer, Instance> instances = [];
     private readonly Stack<(Instance Instance, Scope? Scope)> frames = new();
     private readonly Provenance provenance = new();
@@ -426,6 +428,13 @@ public sealed class ModelBuilder
         return y;
     }
 
+    /// <summary>Asks for an equality of sizes when they are known.</summary>
+    public void Require(SizeCheck check)
+    {
+        if (seenChecks.Add(check))
+            checks.Add(check);
+    }
+
     /// <summary>How often buffers were given a next value.</summary>
     internal int Updates { get; private set; }
 
@@ -459,6 +468,7 @@ public sealed class ModelBuilder
             Losses = [.. losses],
             Metrics = [.. metrics],
             Scopes = [.. scopes],
+            Checks = [.. checks],
             Provenance = provenance,
         };
         return Initializers.ResolveAuto(model);

@@ -95,6 +95,9 @@ public sealed record Model
     /// <summary>Every application of a layer or named function, in order.</summary>
     public ImmutableArray<Scope> Scopes { get; init; } = [];
 
+    /// <summary>What signatures ask of sizes that are known only when data come.</summary>
+    public ImmutableArray<SizeCheck> Checks { get; init; } = [];
+
     /// <summary>Where nodes came from.</summary>
     public Provenance Provenance { get; init; } = new();
 

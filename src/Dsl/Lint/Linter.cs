@@ -57,11 +57,23 @@ public static class Linter
             }
         }
 
+        return Shown(result, found, withComments: true);
+    }
+
+    /// <summary>The diagnostics of a compilation alone, without what a comment allows.</summary>
+    public static ImmutableArray<Diagnostic> OfCompilation(CompileResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return Shown(result, result.Diagnostics, withComments: false);
+    }
+
+    private static ImmutableArray<Diagnostic> Shown(CompileResult result, IEnumerable<Diagnostic> found, bool withComments)
+    {
         // Imported files first, as in the compilation.
         var files = result.Files.Select((f, i) => (f.Source, Index: i, Allowances: Allowances.Of(f))).ToDictionary(f => f.Source);
         return
         [
-            .. found.Where(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) || !file.Allowances.Allow(d)).Concat(files.Values.SelectMany(f => f.Allowances.Problems))
+            .. found.Where(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) || !file.Allowances.Allow(d)).Concat(withComments ? files.Values.SelectMany(f => f.Allowances.Problems) : [])
                 .OrderBy(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) ? -1 : file.Index).ThenBy(d => d.Span.Start).ThenBy(d => d.Code, StringComparer.Ordinal),
         ];
     }
