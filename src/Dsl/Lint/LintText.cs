@@ -26,6 +26,18 @@ internal static class LintText
         return finding.Edit is { } edit && Repair(edit, result, span) is { } fix ? diagnostic with { Fix = fix } : diagnostic;
     }
 
+    /// <summary>A finding in a file of the library, at the application that led there; others as they are.</summary>
+    public static Diagnostic OutsideOfLibrary(Diagnostic diagnostic, Finding finding, CompileResult result, CompiledModel compiled)
+    {
+        if (!IsOfLibrary(diagnostic.Span))
+            return diagnostic;
+        var application = compiled.Model!.Scopes.Where(s => s.Path.Length > 0 && (finding.Path == s.Path || finding.Path.StartsWith(s.Path + ".", StringComparison.Ordinal) || finding.Path.StartsWith(s.Path + "[", StringComparison.Ordinal)))
+            .Select(s => Span(s.Location, result)).LastOrDefault(s => s is { } span && !IsOfLibrary(span));
+        return application is { } call ? (diagnostic with { Span = call, Fix = null }).With(diagnostic.Span, "here in the library") : diagnostic;
+    }
+
+    private static bool IsOfLibrary(TextSpan span) => !span.IsNone && StandardLibrary.Names.Contains(span.Source.Path);
+
     /// <summary>A place as a span; null where it is in no file of the compilation.</summary>
     private static TextSpan? Span(SourceLocation? location, CompileResult result) =>
         location is not null && result.Files.FirstOrDefault(f => f.Source.Path == location.File) is { } file ? file.Source.Span(location.Start, location.Start + location.Length) : null;

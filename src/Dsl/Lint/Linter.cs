@@ -46,22 +46,32 @@ public static class Linter
     public static ImmutableArray<Diagnostic> Check(CompileResult result)
     {
         ArgumentNullException.ThrowIfNull(result);
+        // Imported files first, as in the compilation.
+        var files = result.Files.Select((f, i) => (f.Source, Index: i, Allowances: Allowances.Of(f))).ToDictionary(f => f.Source);
+        bool IsAllowed(Diagnostic diagnostic) => !diagnostic.Span.IsNone && files.TryGetValue(diagnostic.Span.Source, out var file) && file.Allowances.Allow(diagnostic);
         var found = result.Diagnostics.ToList();
         if (!result.HasErrors)
         {
             var seen = new HashSet<(string, TextSpan)>();
             foreach (var compiled in result.Models.Where(m => m.Model is not null))
             {
-                var options = new LintOptions { Recipe = compiled.Recipe, Schema = compiled.Schema };
-                found.AddRange(Run(compiled.Model!, options).Select(f => LintText.Diagnose(f, result, compiled)).Where(d => seen.Add((d.Code, d.Span))));
+                foreach (var finding in Run(compiled.Model!, new LintOptions { Recipe = compiled.Recipe, Schema = compiled.Schema }))
+                {
+                    var inside = LintText.Diagnose(finding, result, compiled);
+                    if (IsAllowed(inside) || !seen.Add((inside.Code, inside.Span)))
+                        continue;
+
+                    // What goes wrong in a layer of the library is the matter of who applies it.
+                    var shown = LintText.OutsideOfLibrary(inside, finding, result, compiled);
+                    if (shown == inside || seen.Add((shown.Code, shown.Span)))
+                        found.Add(shown);
+                }
             }
         }
 
-        // Imported files first, as in the compilation.
-        var files = result.Files.Select((f, i) => (f.Source, Index: i, Allowances: Allowances.Of(f))).ToDictionary(f => f.Source);
         return
         [
-            .. found.Where(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) || !file.Allowances.Allow(d)).Concat(files.Values.SelectMany(f => f.Allowances.Problems))
+            .. found.Where(d => !IsAllowed(d)).Concat(files.Values.SelectMany(f => f.Allowances.Problems))
                 .OrderBy(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) ? -1 : file.Index).ThenBy(d => d.Span.Start).ThenBy(d => d.Code, StringComparer.Ordinal),
         ];
     }
