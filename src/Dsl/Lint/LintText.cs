@@ -61,12 +61,34 @@ internal static class LintText
             case Unwrap unwrap:
                 if (call is not { Arguments: [{ Name: null } first, ..] } || call.Callee.Span.Text != unwrap.Outer)
                     return null;
-                if (first.Value.Bare is not CallSyntax { Arguments: [{ Name: null } inner] } wrapped || wrapped.Callee.Span.Text != unwrap.Inner)
-                    return null;
+                var inner = first;
+                foreach (var name in unwrap.Inner)
+                {
+                    if (inner.Value.Bare is not CallSyntax { Arguments: [{ Name: null } next] } wrapped || wrapped.Callee.Span.Text != name)
+                        return null;
+                    inner = next;
+                }
+
                 var text = $"{unwrap.NewOuter}({inner.Span.Text}{tree.Source.Text[first.Span.End..call.Span.End]}";
                 return new Fix(unwrap.Title, call.Span, text, unwrap.IsSafe);
+            case RemoveLine remove:
+                var line = tree.Root.DescendantsAndSelf().LastOrDefault(n => (n is LetSyntax or TrainOptionSyntax) && n.Span.Start <= span.Start && n.Span.End >= span.End);
+                return line is null || (line is LetSyntax let && IsUsed(let, tree)) || Whole(line.Span) is not { } whole ? null : new Fix(remove.Title, whole, "", remove.IsSafe);
             default:
                 return null;
         }
+    }
+
+    /// <summary>Whether anything but a binding of one unused name is in a <c>let</c>: then it is not to be taken out.</summary>
+    private static bool IsUsed(LetSyntax let, SyntaxTree tree) =>
+        let.Pattern is not NamePatternSyntax { Name.Text: var name } || tree.Root.DescendantsAndSelf().Any(n => n is NameSyntax use && use.Name.Text == name);
+
+    /// <summary>The lines that a statement has for itself, with their end; null where it shares them.</summary>
+    private static TextSpan? Whole(TextSpan span)
+    {
+        var source = span.Source;
+        var (first, last) = (source.Line(source.LineAt(span.Start)), source.Line(source.LineAt(span.End)));
+        var isAlone = string.IsNullOrWhiteSpace(source.Text[first.Start..span.Start]) && string.IsNullOrWhiteSpace(source.Text[span.End..last.End]);
+        return isAlone && source.LineAt(span.End) + 1 < source.LineCount ? source.Span(first.Start, source.Line(source.LineAt(span.End) + 1).Start) : null;
     }
 }

@@ -43,6 +43,7 @@ internal sealed class NonzeroResidual() : LintRule(Row("DNN1004", "deep residual
             yield return At(context, block.Last.Node, $"this is the last map of a residual branch in a net of {blocks} blocks and does not start at zero: the variance is predicted to grow by a factor of {growth:G3} over all of them", growth) with
             {
                 Notes = ["init = zeros() here, or a scale that starts at zero, residual(f, zero = true), makes every block begin as the identity"],
+                Edit = context.ResultOf(block.Last.Output)?.Kind is { } kind ? new SetArgument("start the branch at zero", kind, "init", "zeros()", IsSafe: false) : null,
                 Related = [new(context.Location(block.Sum), "the residual sum")],
             };
         }

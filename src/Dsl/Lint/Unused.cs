@@ -45,7 +45,7 @@ internal sealed class Unused() : LintRule(Row("DNN1011", "parameter, input or la
         }
 
         foreach (var (path, kind, location) in model.Idle)
-            yield return new Finding(Descriptor, $"this {kind} `{path}` is applied to nothing: it has no parameters yet, and never gets any") { Number = 0, Location = location, Path = path };
+            yield return new Finding(Descriptor, $"this {kind} `{path}` is applied to nothing: it has no parameters yet, and never gets any") { Number = 0, Location = location, Path = path, Edit = new RemoveLine("take the line out", IsSafe: true) };
 
         foreach (var parameter in model.Parameters.Where(p => !used.Contains(p.Variable) && !covered.Contains(p.Path)))
         {
