@@ -289,13 +289,13 @@ internal sealed partial class Elaborator
             case ParameterKind.Schedule when ScheduleOf(value) is { } schedule:
                 return schedule;
             case ParameterKind.Layer when value is LayerValue layer:
-                return (Func<Expr, Expr>)(x => Tensor(Apply(layer, [new Given(new TensorValue(x), giver?.Site ?? at)], at, c), at));
+                return (Func<Expr, Expr>)(x => Inside(layer, x, at, c));
             case ParameterKind.Recipe when value is RecipeValue recipe:
                 return (Func<LayerContext, string, Expr, Expr>)((_, name, x) =>
                 {
                     var made = Eval(recipe.Syntax, recipe.Context.At(recipe.Context.Place.Child(name)));
                     var layer = made as LayerValue ?? throw Error(DiagnosticCodes.TypeMismatch, at.Span, $"`{parameter.Name}` takes a layer, and this is {made.Describe()}");
-                    return Tensor(Apply(layer, [new Given(new TensorValue(x), giver?.Site ?? at)], at, c), at);
+                    return Inside(layer, x, at, c);
                 });
             case ParameterKind.Word when value is WordValue or StringValue:
                 var word = WordOf(value);
@@ -305,6 +305,15 @@ internal sealed partial class Elaborator
                 throw value is CountValue ? Error(DiagnosticCodes.Unit, at.Span, $"`{parameter.Name}` is no count of steps or epochs; write the number alone")
                     : Error(DiagnosticCodes.TypeMismatch, at.Span, $"`{parameter.Name}` takes {Name(parameter)}, and this is {value.Describe()}");
         }
+    }
+
+    /// <summary>Applies a layer that another one was given; what that builds afterwards has its own place again.</summary>
+    private Expr Inside(LayerValue layer, Expr x, ExprSyntax at, Context c)
+    {
+        var location = builder.Location;
+        var y = Tensor(Apply(layer, [new Given(new TensorValue(x), giver?.Site ?? at)], at, c), at);
+        builder.Location = location;
+        return y;
     }
 
     private static string Name(CatalogParameter parameter) => parameter.Kind switch

@@ -20,9 +20,11 @@ internal sealed partial class Elaborator
         var known = c.Frame.Constructed.TryGetValue(key, out var instance);
         var frame = known ? instance.Frame : new Frame(path);
         Layer layer;
+        var location = builder.Location;
         try
         {
             layer = make(frame);
+            builder.Location = LocationOf(node.Span);
             if (known)
                 builder.PlaceLike(layer, instance.Layer);
             else
@@ -31,6 +33,10 @@ internal sealed partial class Elaborator
         catch (GraphException e)
         {
             throw Error(e is ShapeException || !e.Message.StartsWith("two ", StringComparison.Ordinal) ? DiagnosticCodes.InvalidArgument : DiagnosticCodes.DuplicateInstance, node.Span, e.Message);
+        }
+        finally
+        {
+            builder.Location = location;
         }
 
         c.Frame.Constructed[key] = (layer, frame);
