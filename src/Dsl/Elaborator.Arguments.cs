@@ -99,6 +99,10 @@ internal sealed partial class Elaborator
         {
             throw Explain(e, entry, given, sites, at, [.. operands]);
         }
+        catch (RangeException e)
+        {
+            throw OutOfRange(e, entry, sites, at);
+        }
         catch (GraphException e)
         {
             throw Explain(e, at, [.. operands]);
@@ -178,6 +182,13 @@ internal sealed partial class Elaborator
         {
             throw Error(DiagnosticCodes.OutOfRange, at.Span, e.Message);
         }
+    }
+
+    /// <summary>The argument that the number stands in is what is marked.</summary>
+    private static DiagnosticException OutOfRange(RangeException e, CatalogEntry entry, ExprSyntax?[] sites, ExprSyntax at)
+    {
+        var index = Enumerable.Range(0, entry.Parameters.Length).FirstOrDefault(i => entry.Parameters[i].Name == e.Argument, -1);
+        return Error(DiagnosticCodes.OutOfRange, (index < 0 ? null : sites[index])?.Span ?? at.Span, e.Message);
     }
 
     /// <summary>A primitive by its own name, as printed graphs have it.</summary>
@@ -286,7 +297,7 @@ internal sealed partial class Elaborator
                 throw Error(DiagnosticCodes.Unit, at.Span, $"`{parameter.Name}` counts steps, not epochs").Note("an epoch has (rows of the training part) / batch steps");
             case ParameterKind.Init when InitializerOf(value) is { } initializer:
                 return initializer;
-            case ParameterKind.Schedule when ScheduleOf(value) is { } schedule:
+            case ParameterKind.Schedule when ScheduleOf(value, at) is { } schedule:
                 return schedule;
             case ParameterKind.Layer when value is LayerValue layer:
                 return (Func<Expr, Expr>)(x => Inside(layer, x, at, c));
