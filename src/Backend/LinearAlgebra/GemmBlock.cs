@@ -29,6 +29,9 @@ internal static unsafe partial class GemmBlock<T, V, S>
     // Packing B pays for the lines that its rows would push out once this many tiles read them.
     private const int MinTilesPacked = 4;
 
+    // Rows that lie pages apart come from memory one by one unless they are asked for so many ahead.
+    private const int PrefetchedRows = 16;
+
     public static int TileColumns
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -203,6 +206,8 @@ internal static unsafe partial class GemmBlock<T, V, S>
             {
                 for (nint p = 0; p < k; p++)
                 {
+                    S.Prefetch(b + (p + PrefetchedRows) * bRow);
+                    S.Prefetch(b + (p + PrefetchedRows) * bRow + S.Width);
                     S.Store(packed + p * TileColumns, S.Load(b + p * bRow));
                     S.Store(packed + p * TileColumns + S.Width, S.Load(b + p * bRow + S.Width));
                 }
@@ -238,7 +243,10 @@ internal static unsafe partial class GemmBlock<T, V, S>
 
                 var mask = S.Mask(count);
                 for (nint p = 0; p < k; p++)
+                {
+                    S.Prefetch(a + i + (p + PrefetchedRows) * aCol);
                     S.Store(packed + i + p * PackedHeight, S.LoadFirst(a + i + p * aCol, mask, count));
+                }
             }
 
             a += rows * aRow;

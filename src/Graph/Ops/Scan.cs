@@ -216,6 +216,12 @@ public static class Scans
     /// <summary>What a step gives: the next states, and what is stacked.</summary>
     public readonly record struct Step(ImmutableArray<Expr> Next, ImmutableArray<Expr> Outputs);
 
+    /// <summary>A step before its body was closed.</summary>
+    /// <param name="Scope">The application that it belongs to, if any.</param>
+    /// <param name="Given">The states and the elements of the sequences.</param>
+    /// <param name="Results">The next states and the outputs, over these and the nodes around the recurrence.</param>
+    public readonly record struct OpenStep(Scope? Scope, ImmutableArray<Expr> Given, ImmutableArray<Expr> Results);
+
     /// <summary>
     /// A recurrence over the first axis of sequences: what the step uses of the graph around it is a constant of the loop, and what depends on constants
     /// alone is computed once. Products of elements and constants become one product for all steps.
@@ -265,6 +271,7 @@ public static class Scans
             sequences = sequences.Add(Expr.Iota(new Shape(length), 0));
         }
 
+        ModelBuilder.Current?.Keep([.. states, .. elements], roots);
         (roots, var products) = HoistProducts(roots, [.. states, index], [.. elements.Zip(sequences).Where(e => e.First != index)], length);
         elements = elements.AddRange(products.Select(p => p.Element));
         sequences = sequences.AddRange(products.Select(p => p.Sequence));

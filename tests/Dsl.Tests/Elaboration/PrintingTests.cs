@@ -59,6 +59,7 @@ public class PrintingTests
     [InlineData("x |> batch_norm() |> repeat(2, residual(dense(8) |> batch_norm(momentum = 0.8, init = zeros())))")]
     [InlineData("x |> frozen(dense(8)) |> lr_scale(dense(8), 0.5) |> no_decay(dense(8))")]
     [InlineData("x |> prelu() |> group_norm(2) |> rms_norm()")]
+    [InlineData("expand_dims(x, 1) |> lstm(3) |> lstm(8, forget_bias = 2.5)")]
     [InlineData("(if training then x |> dropout(0.5) else 2 * x) |> dense(3, bias_init = constant(0.5))")]
     public void What_is_printed_parses_to_the_same_graph_and_parameters(string expression) => RoundTrip(Compile.Body($"  let y = {expression}\n  loss mean(y ** 2)"));
 
