@@ -119,6 +119,8 @@ internal sealed partial class Elaborator
             case Expr expr:
                 builder.Record(expr);
                 CheckSize(expr, at);
+                if (entry.Broadcasts)
+                    CheckRepeated(expr, operands, at);
                 Meetings([expr], operands, at, c);
                 return new TensorValue(expr);
             case ImmutableArray<Expr> several:

@@ -33,7 +33,7 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         foreach (var row in TrainOptions.All)
         {
             yield return $"train.{row.Name}";
-            foreach (var parameter in row.Parameters.Skip(row.HasMain ? 1 : 0))
+            foreach (var parameter in row.Parameters.Where(p => !row.HasMain || p != row.Parameters[0] || p.Name == TrainOptions.Every))
                 yield return $"train.{row.Name}.{parameter.Name}";
         }
 
@@ -89,10 +89,10 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         for (var i = 0; i < row.Parameters.Length; i++)
         {
             var parameter = row.Parameters[i];
-            var isPath = parameter.Kind == ParameterKind.Paths;
+            var (isPath, isText) = (parameter.Kind == ParameterKind.Paths, parameter.Kind == ParameterKind.String);
             var at = Array.IndexOf(places, i);
-            var syntax = (i == 0 && row.HasMain ? overrides.Take($"train.{row.Name}", null, isPath, parameter.Words) : null)
-                ?? overrides.Take($"train.{row.Name}.{parameter.Name}", null, isPath, parameter.Words)
+            var syntax = (i == 0 && row.HasMain ? overrides.Take($"train.{row.Name}", null, isPath, parameter.Words, isText) : null)
+                ?? overrides.Take($"train.{row.Name}.{parameter.Name}", null, isPath, parameter.Words, isText)
                 ?? (at >= 0 ? option!.Arguments[at].Value : null);
             if (syntax is null)
                 continue;
