@@ -715,7 +715,10 @@ public sealed class ModelBuilder
     {
         scope.Outputs = results;
         foreach (var result in results)
+        {
             provenance.Record(result, location, scope);
+            provenance.Result(result, scope);
+        }
     }
 
     private Expr Declare(List<Named> list, string name, TensorType type)

@@ -218,7 +218,41 @@ public sealed class Provenance : IDerivationListener
         Spread(root, origin);
     }
 
+    private readonly Dictionary<Expr, Scope> results = [];
+    private readonly Dictionary<Expr, Expr> cotangents = [];
+
+    /// <summary>The outermost application whose result a node is.</summary>
+    public Scope? ResultOf(Expr node) => results.GetValueOrDefault(node);
+
+    /// <summary>The node whose cotangent a node is.</summary>
+    public Expr? CotangentOf(Expr node) => cotangents.GetValueOrDefault(node);
+
+    /// <summary>Notes that a node is a result of an application; of one in another, the outer.</summary>
+    internal void Result(Expr node, Scope scope) => results[node] = scope;
+
     public void Derived(Expr result, Expr origin)
+    {
+        Spring(result, origin);
+
+        // What stands in the place of another has its name.
+        if (result.Args.IsEmpty)
+            return;
+        if (names.TryGetValue(origin, out var known))
+            names.TryAdd(result, known);
+        if (results.TryGetValue(origin, out var scope))
+            results.TryAdd(result, scope);
+        if (cotangents.TryGetValue(origin, out var of))
+            cotangents.TryAdd(result, of);
+    }
+
+    public void Differentiated(Expr result, Expr of, bool isWhole)
+    {
+        Spring(result, of);
+        if (isWhole && !result.Args.IsEmpty)
+            cotangents.TryAdd(result, of);
+    }
+
+    private void Spring(Expr result, Expr origin)
     {
         if (!origins.ContainsKey(result) && origins.TryGetValue(origin, out var known))
             Spread(result, known.IsDerived ? known : known with { IsDerived = true });

@@ -395,7 +395,7 @@ public static partial class ModelPrinter
                 return true;
             if (next is not null && Piped(next) == node && piece.Stages < MaxStages)
                 return true;
-            return piece is { HasLayers: false, Level: not Level.Pipe } && piece.Text.Length <= InlineLimit;
+            return piece is { HasLayers: false, Level: not Level.Pipe } && (piece.Text.Length <= InlineLimit || (owner is null && writer.OutputNames.ContainsKey(node)));
         }
 
         private static bool IsName(string text) => text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.') && !char.IsAsciiDigit(text[0]);
@@ -423,13 +423,23 @@ public static partial class ModelPrinter
         {
             if (owner is null && writer.OutputNames.TryGetValue(node, out var output))
                 return output;
-            if (Known(node) is { } given)
-                return Fresh(given.Scope == owner?.Scope ? given.Name : Identifier(Relative(given.Scope!.Path) + "." + given.Name));
-            if (application is not null)
+            if (Known(node) is null && application is not null)
                 return constructed.Contains(application.Path) ? Fresh(instances[application.Path] + "_out") : instances[application.Path];
-            return writer.ScopeOf.TryGetValue(node, out var scope)
-                ? Fresh(scope.Layer is null || scope.Path.Length == 0 || scope == owner?.Scope ? scope.Kind : Identifier(Relative(scope.Path)))
-                : Numbered();
+            if (WishFor(node) is { } wish)
+                return Fresh(wish);
+            return Model.Provenance.CotangentOf(node) is { } of && WishFor(of) is { } primal ? Fresh("d_" + primal) : Numbered();
+        }
+
+        /// <summary>What a node would be called: as source does, or after the layer or function whose result it is.</summary>
+        private string? WishFor(Expr node)
+        {
+            if (Known(node) is { } given)
+                return given.Scope == owner?.Scope ? given.Name : Identifier(Relative(given.Scope!.Path) + "." + given.Name);
+            if (writer.PathOf.TryGetValue(node, out var path))
+                return Identifier(Relative(path));
+            return Model.Provenance.ResultOf(node) is not { } scope ? null
+                : scope.Layer is null || scope.Path.Length == 0 || scope == owner?.Scope ? scope.Kind
+                : Identifier(Relative(scope.Path));
         }
 
         /// <summary>The name by which people know a value here: one of this body, or of one that was taken apart in it.</summary>
@@ -463,7 +473,7 @@ public static partial class ModelPrinter
         {
             var candidate = name;
             while (writer.Taken.Contains(candidate) || !used.Add(candidate))
-                candidate = $"{name}_{suffixes[name] = suffixes.GetValueOrDefault(name) + 1}";
+                candidate = $"{name}_{suffixes[name] = suffixes.GetValueOrDefault(name, writer.Taken.Contains(name) ? -1 : 0) + 1}";
             return candidate;
         }
 
@@ -571,7 +581,7 @@ public static partial class ModelPrinter
             var names = new List<string>();
             foreach (var parameter in ((Scan)nodes[0].Op).Parameters(nodes[0]))
             {
-                names.Add(Numbered());
+                names.Add(Fresh(names.Count < body.States ? "state" : names.Count < body.States + body.Sequences ? "element" : "constant"));
                 pieces[parameter] = new(names[^1], Level.Atom);
             }
 

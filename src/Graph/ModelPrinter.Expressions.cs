@@ -243,14 +243,21 @@ public static partial class ModelPrinter
 
         private static IEnumerable<Expr> Sources(Expr x)
         {
+            // Truth values count as numbers by themselves.
             if (x.Op is Broadcast)
             {
                 if (x.Args[0].Op is Reshape)
                     yield return x.Args[0].Args[0];
+                if (IsCount(x.Args[0]))
+                    yield return x.Args[0].Args[0];
                 yield return x.Args[0];
             }
 
+            if (IsCount(x))
+                yield return x.Args[0];
             yield return x;
+
+            static bool IsCount(Expr e) => e.Op is Cast { To: DType.Float } && e.Args[0].DType == DType.Bool;
         }
 
         private static bool Made(Expr node, Expr x, Expr y) => Same(node, () => node.Op is Select ? Expr.Where(node.Args[0], x, y) : Operation(node.Op)!(x, y));

@@ -45,6 +45,7 @@ public static partial class ModelPrinter
         private readonly Model model;
         private readonly HashSet<string> apart;
         private readonly HashSet<Expr> present;
+        private readonly Dictionary<Expr, List<Expr>> derived = [];
         private readonly Dictionary<Expr, string> declared;
         private readonly Dictionary<string, int> counts = new(StringComparer.Ordinal);
         private readonly Dictionary<string, List<Application>> byPath = new(StringComparer.Ordinal);
@@ -58,6 +59,16 @@ public static partial class ModelPrinter
             this.apart = apart;
             var roots = model.Outputs.Concat(model.Losses).Concat(model.Metrics).Select(n => n.Value).Concat(model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!));
             present = [.. Expr.PostOrder(roots)];
+            foreach (var node in present.Where(n => model.Provenance.Find(n) is { IsDerived: true }))
+            {
+                foreach (var arg in node.Args)
+                {
+                    if (!derived.TryGetValue(arg, out var uses))
+                        derived[arg] = uses = [];
+                    uses.Add(node);
+                }
+            }
+
             declared = model.Parameters.Select(p => (p.Path, p.Variable)).Concat(model.Buffers.Select(b => (b.Path, b.Variable))).ToDictionary(d => d.Variable, d => d.Path);
             foreach (var scope in model.Scopes.Where(s => s.Layer is not null))
                 counts[scope.Path] = counts.GetValueOrDefault(scope.Path) + 1;
@@ -201,6 +212,9 @@ public static partial class ModelPrinter
                     pending.Push(arg);
             }
 
+            // A layer whose inner values derivatives need is better taken apart than computed twice for the reader.
+            if (seen.Any(n => !scope.Outputs.Contains(n) && derived.TryGetValue(n, out var uses) && !n.Args.IsEmpty && n.Args.Any(a => !a.Args.IsEmpty || a.Op is Variable) && !uses.TrueForAll(seen.Contains)))
+                return false;
             if (isRandom)
                 random.Add(scope.Path);
             application.Nodes = seen;

@@ -45,12 +45,6 @@ public static partial class ModelPrinter
                 PathOf[variable] = path;
             foreach (var (name, value) in model.Outputs)
                 OutputNames.TryAdd(value, Word(name));
-            foreach (var scope in model.Scopes)
-            {
-                foreach (var output in scope.Outputs)
-                    ScopeOf.TryAdd(output, scope);
-            }
-
             var roots = model.Outputs.Concat(model.Losses).Concat(model.Metrics).Select(n => n.Value).Concat(model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!));
             Present = [.. Expr.PostOrder(roots)];
             var fed = model.Inputs.Concat(model.Targets);
@@ -88,9 +82,6 @@ public static partial class ModelPrinter
 
         /// <summary>What outputs are called.</summary>
         public Dictionary<Expr, string> OutputNames { get; } = [];
-
-        /// <summary>The outermost application that gave a value.</summary>
-        public Dictionary<Expr, Scope> ScopeOf { get; } = [];
 
         /// <summary>The names of layers and functions, which nothing else may have.</summary>
         public HashSet<string> Taken { get; } = [.. Reserved];
