@@ -318,7 +318,8 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
     /// <summary>Applies a layer that is made anew under each name; null for the default.</summary>
     public Func<LayerContext, string, Expr, Expr>? Recipe(string name) => (Func<LayerContext, string, Expr, Expr>?)Get(name);
 
-    public Expr RandomKey() => randomKey();
+    /// <summary>The key that was given, or that of the place.</summary>
+    public Expr RandomKey() => OptionalTensor("key") ?? randomKey();
 
     public LossReduction Reduction => Text("reduction") switch
     {
