@@ -123,6 +123,7 @@ public sealed record TrainingRecipe
     /// <summary>The training part's averages are logged after every so many steps, too; null for epochs alone.</summary>
     public long? LogEvery { get; init; }
 
+    /// <summary>What is to be kept of a run in its folder. Who owns the folder keeps it: <c>dnn train</c>, or one's own program after each step.</summary>
     public CheckpointPlan? Checkpoint { get; init; }
 
     /// <summary>The optimizers that move in a step.</summary>

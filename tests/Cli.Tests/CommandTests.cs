@@ -6,6 +6,22 @@ namespace Dnn.Cli.Tests;
 
 public class CommandTests : Workspace
 {
+    /// <summary>Some terminals say that they have no columns, and some have few.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(500)]
+    public void A_terminal_of_any_width_gets_its_tables(int width)
+    {
+        var file = WriteSmall();
+        foreach (var args in new string[][] { ["summary", file], ["diagnose", file], ["gradcheck", file, "--samples", "1"], ["explain", "dense"], ["train", file, "--epochs", "1", "--out", At("run")] })
+        {
+            using StringWriter output = new(), error = new();
+            Assert.Equal(0, Cli.Run(args, new Terminal(output, error, () => default) { Width = width, OutputColors = true, ErrorColors = true, IsInteractive = true }));
+            Assert.NotEmpty(output.ToString());
+        }
+    }
+
     [Fact]
     public void Check_accepts_the_examples()
     {
