@@ -151,6 +151,10 @@ public static class Cli
                 var near = Suggestion.Closest(token.Split('=')[0], candidates);
                 var what = isOption ? "unknown option" : Chosen is null ? "unknown command" : "one argument too many:";
                 messages.Add($"{what} '{token}'{(near is null ? "" : $"; did you mean '{near}'?")}");
+
+                // What follows a command that nobody knows was meant for it.
+                if (Chosen is null)
+                    break;
             }
 
             if (messages.Count > 0)
@@ -161,6 +165,8 @@ public static class Cli
                     messages.Add($"`dnn {Parsed.CommandResult.Command.Name}` needs {argument.HelpName}");
             }
 
+            foreach (var option in Parsed.CommandResult.Command.Options.Where(o => o.Required && Parsed.GetResult(o) is not { IdentifierToken: not null }))
+                messages.Add($"`dnn {Parsed.CommandResult.Command.Name}` needs {option.Name} {option.HelpName}");
             return messages.Count > 0 ? messages : [.. Parsed.Errors.Select(e => e.Message.TrimEnd('.'))];
         }
     }
