@@ -10,7 +10,7 @@ namespace Dnn.Cli;
 /// <summary>The value of an expression, or a table of a function of x and its derivative.</summary>
 internal sealed class CalcCommand : CliCommand
 {
-    private const string FileName = "calc", Alone = "let value = ", Head = "model calc {\n  input x: []\n  output value = ";
+    private const string FileName = "calc", Head = "model calc {\n  input x: []\n  output value = ";
     private const int TableRows = 17, PlotPoints = 201;
 
     private readonly Argument<string> expression = new("EXPR") { HelpName = "EXPR", Description = "An expression of the language; x is a number." };
@@ -99,7 +99,7 @@ internal sealed class CalcCommand : CliCommand
     }
 
     /// <summary>Diagnostics of a text around the expression, at their places in the expression alone.</summary>
-    private static ImmutableArray<Diagnostic> Shown(ImmutableArray<Diagnostic> diagnostics, string text, int before)
+    private static ImmutableArray<Diagnostic> Shown(IEnumerable<Diagnostic> diagnostics, string text, int before)
     {
         var source = new SourceText(text, FileName);
         return
@@ -136,10 +136,7 @@ internal sealed class CalcCommand : CliCommand
     {
         if (string.IsNullOrWhiteSpace(text))
             throw new UsageException("calc takes an expression, such as 'sigmoid(1)'");
-        var tree = Parser.Parse(new SourceText(Alone + text, FileName));
-        ModelFile.Show(invocation, Shown(tree.Diagnostics, text, Alone.Length));
-        if (tree.Root.Declarations is not [LetSyntax])
-            throw new UsageException("calc takes one expression");
+        ModelFile.Show(invocation, Shown(Parser.ParseExpression(new SourceText(text, FileName)).Diagnostics, text, 0));
         var result = Compiler.Compile(new SourceText($"{Head}{text}\n}}\n", FileName));
         ModelFile.Show(invocation, Shown(result.Diagnostics, text, Head.Length));
         var model = result.Model!;

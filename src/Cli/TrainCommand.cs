@@ -75,7 +75,7 @@ internal sealed class TrainCommand : CliCommand
 
     private static string Describe(string? name, Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, PlanOptions options) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{(name is null ? "" : $"{name}, ")}{model.Name}: {model.ParameterCount:N0} parameters; {string.Join(", ", data.Splits.Select(s => $"{s.Name} {s.Rows:N0} rows"))}; {trainer.TotalSteps:N0} step{(trainer.TotalSteps == 1 ? "" : "s")} of {Math.Min((long)recipe.Batch * recipe.Accumulate, data["train"].Rows)} rows; {trainer.Float.Text()}, {options.Threads} thread{(options.Threads == 1 ? "" : "s")}");
+        $"{(name is null ? "" : $"{name}, ")}{model.Name}: {model.ParameterCount:N0} parameters; {string.Join(", ", data.Splits.Select(s => $"{s.Name} {s.Rows:N0} rows"))}; {trainer.TotalSteps:N0} step{(trainer.TotalSteps == 1 ? "" : "s")} of {(recipe.Optimizer is Lbfgs ? data["train"].Rows : Math.Min((long)recipe.Batch * recipe.Accumulate, data["train"].Rows))} rows; {trainer.Float.Text()}, {options.Threads} thread{(options.Threads == 1 ? "" : "s")}");
 
     private static string Plan(Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, RunFolder folder) => JsonText.Object(json =>
     {

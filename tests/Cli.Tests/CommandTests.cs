@@ -248,7 +248,7 @@ public class CommandTests : Workspace
         Fails(2, ["calc", " "], "calc takes an expression");
         Fails(1, ["calc", "1 +"], "expected an expression after '+', found the end of the expression", " 1 | 1 +");
         Fails(1, ["calc", "x @ x", "--x", "0..1"], " 1 | x @ x", "this is []");
-        Fails(2, ["calc", "1\nlet b = 2"], "calc takes one expression");
+        Fails(1, ["calc", "1\nlet b = 2"], "expected the end of the expression after '1'");
         Assert.Equal("1024", Fine("calc", "2 ** 10").Output.Trim());
         Assert.Equal("-3.5", Fine("calc", "-3.5").Output.Trim());
     }
