@@ -103,18 +103,24 @@ public class DocsTests
     }
 
     [Fact]
-    public void The_reference_has_the_grammar_and_every_diagnostic()
+    public void The_reference_has_the_grammar_every_name_and_every_diagnostic()
     {
-        const string Start = "<!-- diagnostics -->\n", Next = "\n## Grammar\n", Fence = "```ebnf\n";
         var path = RepoRoot.Combine(Reference);
         var old = File.ReadAllText(path).ReplaceLineEndings("\n");
-        var (from, to) = (old.IndexOf(Start, StringComparison.Ordinal) + Start.Length, old.IndexOf(Next, StringComparison.Ordinal));
         var rows = string.Concat(DiagnosticCodes.All.Select(d => $"| {d.Code} | {d.Severity.ToString().ToLowerInvariant()} | {d.Title.Replace("|", "\\|")} |\n"));
-        var grammar = old.IndexOf(Fence, to, StringComparison.Ordinal) + Fence.Length;
-        var text = $"{old[..from]}\n| code | | means |\n| --- | --- | --- |\n{rows}{old[to..grammar]}{File.ReadAllText(RepoRoot.Combine("docs", "grammar.ebnf")).ReplaceLineEndings("\n").TrimEnd('\n')}\n{old[old.IndexOf("```\n", grammar, StringComparison.Ordinal)..]}";
+        var names = string.Concat(Catalog.All.GroupBy(e => e.Kind).Select(k => $"- **{k.Key}**: {string.Join(", ", k.Select(e => $"[{e.Name}](catalog.md#{e.Name.Replace(".", "")})"))}\n"));
+        var text = Between(old, "<!-- names -->\n", "\n<!-- end -->", $"\n{names}");
+        text = Between(text, "<!-- diagnostics -->\n", "\n<!-- end -->", $"\n| code | | means |\n| --- | --- | --- |\n{rows}");
+        text = Between(text, "```ebnf\n", "```\n", File.ReadAllText(RepoRoot.Combine("docs", "grammar.ebnf")).ReplaceLineEndings("\n"));
         if (Environment.GetEnvironmentVariable("DNN_UPDATE_GOLDEN") == "1")
             File.WriteAllText(path, text);
         Assert.Equal(text, old);
+
+        static string Between(string text, string start, string end, string value)
+        {
+            var from = text.IndexOf(start, StringComparison.Ordinal) + start.Length;
+            return text[..from] + value + text[text.IndexOf(end, from, StringComparison.Ordinal)..];
+        }
     }
 
     [Fact]
