@@ -51,7 +51,13 @@ public sealed unsafe class Session
     /// <summary>A session whose states are zero until <see cref="SetState"/>. Of outputs with the same name, the first is found by it.</summary>
     /// <exception cref="GraphException">Two inputs or two states have the same name.</exception>
     public Session(Program program, PlanOptions? options = null)
+        : this(program, options, new Memory?[program.States.Length], new PlanTensor?[program.States.Length])
     {
+    }
+
+    private Session(Program program, PlanOptions? options, Memory?[] states, PlanTensor?[] stateTypes)
+    {
+        (this.states, this.stateTypes) = (states, stateTypes);
         (Program, Options) = (program, options ?? PlanOptions.Default);
         var pool = Pools.GetOrAdd(Options.Threads, threads => new WorkerPool(threads));
         engine = new Engine(pool, Options.MatrixProduct ?? new ManagedMatrixProduct(pool));
@@ -61,8 +67,16 @@ public sealed unsafe class Session
             Add(stateIndex, program.States[i].Name, i, "states");
         for (var i = 0; i < program.Outputs.Length; i++)
             outputIndex.TryAdd(program.Outputs[i].Name, i);
-        states = new Memory?[program.States.Length];
-        stateTypes = new PlanTensor?[program.States.Length];
+    }
+
+    /// <summary>A session of another program over the states of this one, which both see and change; inputs and outputs are its own.</summary>
+    /// <exception cref="GraphException">The program has other states.</exception>
+    public Session Sharing(Program program)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        return program.States.Select(s => (s.Name, s.Variable.Type)).SequenceEqual(Program.States.Select(s => (s.Name, s.Variable.Type)))
+            ? new Session(program, Options, states, stateTypes)
+            : throw new GraphException("the programs have different states");
     }
 
     public Program Program { get; }
