@@ -269,6 +269,9 @@ internal unsafe interface IProducts<T> : IProducts
     /// <inheritdoc cref="GemmBlock{T, V, S}.PackOperand"/>
     void PackOperand(int m, int n, int k, T* b, nint bRow, nint bCol, T* packed);
 
+    /// <inheritdoc cref="GemmBlock{T, V, S}.MultiplyRow"/>
+    void MultiplyRow(int n, int k, T* a, nint aCol, T* b, T* c, bool accumulate, bool backwards);
+
     /// <inheritdoc cref="OverlappedProduct{T, V, S}.Run"/>
     void Run(OverlappedPlan plan, T* a, T* b, T* c, bool isPacked, long start, long end, int firstPanel, int endPanel);
 }
@@ -323,6 +326,8 @@ internal sealed unsafe class Products<T, V, S> : IProducts<T>
     }
 
     public void PackOperand(int m, int n, int k, T* b, nint bRow, nint bCol, T* packed) => GemmBlock<T, V, S>.PackOperand(m, n, k, b, bRow, bCol, packed);
+
+    public void MultiplyRow(int n, int k, T* a, nint aCol, T* b, T* c, bool accumulate, bool backwards) => GemmBlock<T, V, S>.MultiplyRow(n, k, a, aCol, b, c, accumulate, backwards);
 
     public void Run(OverlappedPlan plan, T* a, T* b, T* c, bool isPacked, long start, long end, int firstPanel, int endPanel) =>
         OverlappedProduct<T, V, S>.Run(plan, a, isPacked ? null : b, c, isPacked ? b : null, start, end, firstPanel, endPanel);
