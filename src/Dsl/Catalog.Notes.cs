@@ -239,7 +239,7 @@ public static partial class Catalog
         idx | - | one's own pictures: images takes a folder of files | The format of MNIST (LeCun et al. 1998).
         images | - | thousands of equal small pictures: idx, npz are read faster
         jsonl | - | tables of numbers: csv
-        npz | - | more rows than memory: csv, text and idx stream
+        npz | - | arrays in Fortran order that are larger than memory: they are turned there
         reverse_task | - | what a recurrent network is for: copy_task asks for a memory over time
         safetensors | - | weights to start from: `start_from` in the train block
         sine_wave | - | long memories: the last few values say all; copy_task
