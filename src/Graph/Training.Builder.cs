@@ -61,7 +61,11 @@ public static partial class TrainingStep
                     new Named(GradientNormName, norm),
                     new Named(RateName, rate),
                 ],
-                [forward[0], norm]);
+                [forward[0], norm])
+            {
+                Checks = model.Checks,
+                Provenance = model.Provenance,
+            };
         }
 
         private void Check()

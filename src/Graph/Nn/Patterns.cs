@@ -224,7 +224,7 @@ public static class Patterns
                 if (open.Length == 1 && !Dim.TryDivide(size, product, out quotient))
                 {
                     if (size.IsKnown && product.IsKnown)
-                        throw Misfit($"{product} does not divide {size}, the size of axis {axis - 1} of {shape}", group.Start, group.Length);
+                        throw Misfit($"{product} does not divide {size}, the size of axis {axis - 1} of {shape}{Nearest(product.Value, size.Value)}", group.Start, group.Length);
                     quotient = Dim.FloorDiv(size, product);
                 }
 
@@ -311,6 +311,19 @@ public static class Patterns
         private bool At(string token) => string.CompareOrdinal(text, at, token, 0, token.Length) == 0;
 
         private PatternException Bad(string what, int start, int length) => new(function, text, what, start, length);
+
+        /// <summary>The numbers next to one that does not divide that do.</summary>
+        private static string Nearest(long divisor, long size)
+        {
+            if (divisor <= 0 || size <= 0)
+                return "";
+            var (below, above) = (Math.Min(divisor, size), divisor);
+            while (size % below != 0)
+                below--;
+            while (above < size && size % above != 0)
+                above++;
+            return above < size ? $"; {below} and {above} do" : $"; {below} does";
+        }
 
         private PatternException Misfit(string what, int start, int length) => new(function, text, what, start, length, isMisfit: true);
     }
