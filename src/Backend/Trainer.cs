@@ -373,7 +373,7 @@ public sealed class Trainer
         foreach (var session in parts)
         {
             // The random numbers of a batch are the same for all.
-            training.StateSpan<long>(TrainingStep.StepName)[0] = drawn;
+            training.SetWhole(TrainingStep.StepName, drawn);
             for (var batch = first; batch < end; batch++)
             {
                 Feed(session, batch, train, prefetch);
