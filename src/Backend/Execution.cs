@@ -14,6 +14,7 @@ internal sealed unsafe class Execution
     private readonly Step[] steps;
     private readonly (DType Type, nint Address)[] guards;
     private readonly int guardAt;
+    private bool isSettled;
 
     public Execution(Plan plan, Memory[] inputs, Memory[] states, Engine engine)
     {
@@ -67,11 +68,15 @@ internal sealed unsafe class Execution
         return sizes.Count == Plan.Sizes.Count;
     }
 
+    /// <summary>Has the next run compute again what depends on states alone: one was given another value.</summary>
+    public void Unsettle() => isSettled = false;
+
     public RunResult Run()
     {
         var all = steps;
-        for (var i = 0; i < guardAt; i++)
+        for (var i = isSettled ? Plan.SettledCount : 0; i < guardAt; i++)
             all[i].Run();
+        isSettled = true;
         foreach (var (type, address) in guards)
         {
             if (!double.IsFinite(Read(type, (byte*)address)))

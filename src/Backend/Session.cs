@@ -135,6 +135,8 @@ public sealed unsafe class Session
     {
         var i = Find(stateIndex, name, "state");
         Write("state", Current.Plan.States[i], states[i]!, value);
+        foreach (var execution in executions)
+            execution.Unsettle();
         GC.KeepAlive(this);
     }
 
@@ -171,9 +173,9 @@ public sealed unsafe class Session
         return new Span<byte>(Current.Inputs[i].Pointer, checked((int)(Current.Plan.Inputs[i].Count * FusedKernelSpec.SizeOf(Current.Plan.Inputs[i].Type))));
     }
 
-    /// <summary>The memory of a state, row-major.</summary>
+    /// <summary>The memory of a state, row-major; <see cref="SetState"/> writes it.</summary>
     /// <inheritdoc cref="InputSpan{T}"/>
-    public Span<T> StateSpan<T>(string name)
+    public ReadOnlySpan<T> StateSpan<T>(string name)
         where T : unmanaged
     {
         var i = Find(stateIndex, name, "state");

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Runtime;
 using System.Text;
 using Dnn.Dsl;
 using Dnn.Graph;
@@ -24,6 +25,7 @@ public static class Cli
     /// <summary>The whole process: a terminal, colours where it shows them, Ctrl-C.</summary>
     public static int Main(string[] args)
     {
+        CompileAhead(args);
         using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 14) { AutoFlush = !Console.IsOutputRedirected };
         using var error = new StreamWriter(Console.OpenStandardError(), new UTF8Encoding(false), 1 << 10) { AutoFlush = true };
         using var interruption = new Interruption();
@@ -49,6 +51,27 @@ public static class Cli
         catch (IOException)
         {
             return null;
+        }
+    }
+
+    /// <summary>
+    /// Has the methods that this command used last time compiled on another core while the first of them run: a profile a command, in the user's folder
+    /// for caches. Where that cannot be written, starting takes longer.
+    /// </summary>
+    private static void CompileAhead(string[] args)
+    {
+        var root = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache ? cache
+            : OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+        if (Environment.ProcessorCount == 1 || !Path.IsPathRooted(root))
+            return;
+        try
+        {
+            ProfileOptimization.SetProfileRoot(Directory.CreateDirectory(Path.Combine(root, "dnn")).FullName);
+            ProfileOptimization.StartProfile(args is [var command, ..] && command.All(char.IsAsciiLetter) ? command : "dnn");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
         }
     }
 

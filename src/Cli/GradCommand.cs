@@ -32,7 +32,7 @@ internal sealed class GradCommand : CliCommand
         var resolved = Rewriter.Stabilize.Rewrite(Phases.Resolve([scalar], training: false, model.Provenance), model.Provenance)[0];
         var gradient = ModelPrinter.Differentiate(model, resolved, variables);
         var simple = Rewriter.Default.Rewrite([.. gradient.Outputs.Select(o => o.Value)], model.Provenance);
-        var text = (gradient with { Outputs = [.. gradient.Outputs.Select((o, i) => o with { Value = simple[i] })] }).ToSource(flat: true);
+        var text = Formatter.Format(gradient with { Outputs = [.. gradient.Outputs.Select((o, i) => o with { Value = simple[i] })] });
         if (invocation.Get(output) is { } path)
         {
             Common.Write(path, text);

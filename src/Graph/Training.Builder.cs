@@ -62,7 +62,11 @@ public static partial class TrainingStep
                     new Named(GradientNormName, norm),
                     new Named(RateName, rate),
                 ],
-                [forward[0], norm]);
+                [forward[0], norm])
+            {
+                Checks = model.Checks,
+                Provenance = model.Provenance,
+            };
         }
 
         /// <summary>One optimizer: gradients, clipping, moves.</summary>

@@ -61,10 +61,6 @@ public static partial class TrainingStep
             throw new GraphException("the recipe has no optimizer");
         if (!model.Parameters.Any(recipe.Trains))
             throw new GraphException($"the model {model.Name} has no parameters to train{(recipe.Freeze.Count > 0 ? " that are not frozen" : "")}");
-        if (recipe.Accumulate < 1)
-            throw new GraphException($"accumulate = {recipe.Accumulate}: at least one batch makes a step");
-        if (recipe.Ema is { } decay && !(decay is > 0 and < 1))
-            throw new GraphException($"ema = {Printer.Number(decay)}: the part that an average keeps is between 0 and 1");
         if (recipe.Optimizers is [{ Optimizer: Lbfgs } alone])
         {
             if (recipe.Accumulate > 1 || recipe.Ema is not null || alone is not { On.Count: 0, Minimize: null, Every: 1 })
@@ -79,8 +75,6 @@ public static partial class TrainingStep
         {
             if (line.Optimizer is Lbfgs && recipe.Optimizers.Count > 1)
                 throw new GraphException("lbfgs trains all parameters at once and has no other optimizer beside it");
-            if (line.Every < 1)
-                throw new GraphException($"every {line.Every} steps: at least 1");
             var trained = Trained(model, recipe, line);
             if (trained.Length == 0)
                 throw new GraphException($"the optimizer on {string.Join(", ", line.On)} has no parameters to train");
@@ -211,7 +205,11 @@ public static partial class TrainingStep
             new ProgramState(SeedName, RandomState.Seed),
         ],
         outputs,
-        []);
+        [])
+    {
+        Checks = model.Checks,
+        Provenance = model.Provenance,
+    };
 
     private static IEnumerable<Expr> Updated(Model model) => model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!);
 

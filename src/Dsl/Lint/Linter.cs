@@ -46,9 +46,7 @@ public static class Linter
     public static ImmutableArray<Diagnostic> Check(CompileResult result)
     {
         ArgumentNullException.ThrowIfNull(result);
-        // Imported files first, as in the compilation.
-        var files = result.Files.Select((f, i) => (f.Source, Index: i, Allowances: Allowances.Of(f))).ToDictionary(f => f.Source);
-        bool IsAllowed(Diagnostic diagnostic) => !diagnostic.Span.IsNone && files.TryGetValue(diagnostic.Span.Source, out var file) && file.Allowances.Allow(diagnostic);
+        var comments = new FileComments(result);
         var found = result.Diagnostics.ToList();
         if (!result.HasErrors)
         {
@@ -58,7 +56,7 @@ public static class Linter
                 foreach (var finding in Run(compiled.Model!, new LintOptions { Recipe = compiled.Recipe, Schema = compiled.Schema }))
                 {
                     var inside = LintText.Diagnose(finding, result, compiled);
-                    if (IsAllowed(inside) || !seen.Add((inside.Code, inside.Span)))
+                    if (comments.Allow(inside) || !seen.Add((inside.Code, inside.Span)))
                         continue;
 
                     // What goes wrong in a layer of the library is the matter of who applies it.
@@ -69,9 +67,30 @@ public static class Linter
             }
         }
 
-        return
+        return comments.Shown(found.Concat(comments.Problems));
+    }
+
+    /// <summary>The diagnostics of a compilation alone, without what a comment allows.</summary>
+    public static ImmutableArray<Diagnostic> OfCompilation(CompileResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return new FileComments(result).Shown(result.Diagnostics);
+    }
+
+    /// <summary>What the comments of files allow; imported files come first, as in the compilation.</summary>
+    private sealed class FileComments(CompileResult result)
+    {
+        private readonly Dictionary<SourceText, (int Index, Allowances Allowances)> files =
+            result.Files.Select((f, i) => (f.Source, Index: i, Allowances: Allowances.Of(f))).ToDictionary(f => f.Source, f => (f.Index, f.Allowances));
+
+        public IEnumerable<Diagnostic> Problems => files.Values.SelectMany(f => f.Allowances.Problems);
+
+        public bool Allow(Diagnostic diagnostic) => !diagnostic.Span.IsNone && files.TryGetValue(diagnostic.Span.Source, out var file) && file.Allowances.Allow(diagnostic);
+
+        /// <summary>What is not allowed, in order of place.</summary>
+        public ImmutableArray<Diagnostic> Shown(IEnumerable<Diagnostic> found) =>
         [
-            .. found.Where(d => !IsAllowed(d)).Concat(files.Values.SelectMany(f => f.Allowances.Problems))
+            .. found.Where(d => !Allow(d))
                 .OrderBy(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) ? -1 : file.Index).ThenBy(d => d.Span.Start).ThenBy(d => d.Code, StringComparer.Ordinal),
         ];
     }
