@@ -45,19 +45,20 @@ public sealed unsafe class Session
     private readonly Dictionary<string, int> outputIndex = [];
     private readonly Memory?[] states;
     private readonly PlanTensor?[] stateTypes;
+    private readonly Shared shared;
     private readonly List<Execution> executions = [];
     private Execution? current;
 
     /// <summary>A session whose states are zero until <see cref="SetState"/>. Of outputs with the same name, the first is found by it.</summary>
     /// <exception cref="GraphException">Two inputs or two states have the same name.</exception>
     public Session(Program program, PlanOptions? options = null)
-        : this(program, options, new Memory?[program.States.Length], new PlanTensor?[program.States.Length])
+        : this(program, options, new Shared(new Memory?[program.States.Length], new PlanTensor?[program.States.Length]))
     {
     }
 
-    private Session(Program program, PlanOptions? options, Memory?[] states, PlanTensor?[] stateTypes)
+    private Session(Program program, PlanOptions? options, Shared shared)
     {
-        (this.states, this.stateTypes) = (states, stateTypes);
+        (this.shared, states, stateTypes) = (shared, shared.States, shared.Types);
         (Program, Options) = (program, options ?? PlanOptions.Default);
         var pool = Pools.GetOrAdd(Options.Threads, threads => new WorkerPool(threads));
         engine = new Engine(pool, Options.MatrixProduct ?? new ManagedMatrixProduct(pool));
@@ -75,8 +76,19 @@ public sealed unsafe class Session
     {
         ArgumentNullException.ThrowIfNull(program);
         return program.States.Select(s => (s.Name, s.Variable.Type)).SequenceEqual(Program.States.Select(s => (s.Name, s.Variable.Type)))
-            ? new Session(program, Options, states, stateTypes)
+            ? new Session(program, Options, shared)
             : throw new GraphException("the programs have different states");
+    }
+
+    /// <summary>The states of sessions that share them.</summary>
+    private sealed class Shared(Memory?[] states, PlanTensor?[] types)
+    {
+        public Memory?[] States => states;
+
+        public PlanTensor?[] Types => types;
+
+        /// <summary>The one that ran last; null where states were written since. What others have kept of states that they do not change may be old.</summary>
+        public Session? Last { get; set; }
     }
 
     public Program Program { get; }
@@ -135,8 +147,7 @@ public sealed unsafe class Session
     {
         var i = Find(stateIndex, name, "state");
         Write("state", Current.Plan.States[i], states[i]!, value);
-        foreach (var execution in executions)
-            execution.Unsettle();
+        shared.Last = null;
         GC.KeepAlive(this);
     }
 
@@ -189,7 +200,17 @@ public sealed unsafe class Session
 
     /// <summary>Runs the program once on the current inputs and states.</summary>
     /// <exception cref="IndexException">An index is out of range; no state has changed.</exception>
-    public RunResult Run() => Current.Run();
+    public RunResult Run()
+    {
+        if (shared.Last != this)
+        {
+            foreach (var execution in executions)
+                execution.Unsettle();
+            shared.Last = this;
+        }
+
+        return Current.Run();
+    }
 
     /// <summary>Runs the program a few times, whatever the guards say, with a clock around every kernel.</summary>
     public IReadOnlyList<KernelTime> Profile(int runs)
