@@ -271,7 +271,7 @@ public static class Scans
             sequences = sequences.Add(Expr.Iota(new Shape(length), 0));
         }
 
-        ModelBuilder.Current?.Keep([.. states, .. elements], roots);
+        ModelBuilder.Current?.KeepStep([.. states, .. elements], roots);
         (roots, var products) = HoistProducts(roots, [.. states, index], [.. elements.Zip(sequences).Where(e => e.First != index)], length);
         elements = elements.AddRange(products.Select(p => p.Element));
         sequences = sequences.AddRange(products.Select(p => p.Sequence));
