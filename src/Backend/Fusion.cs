@@ -274,7 +274,7 @@ internal sealed class Fusion
             group.Position = position[id];
             foreach (var node in group.Nodes)
             {
-                if (position[node] > group.Position)
+                if (ReferenceEquals(groupOf[node], group) || group.CompareTo(groupOf[node]) < 0)
                     (groupOf[node], position[node]) = (group, group.Position);
             }
 
@@ -359,7 +359,7 @@ internal sealed class Fusion
 
         if (users.Count < 2 || length > MaxRepeatedChain)
             return false;
-        var earliest = users.MinBy(g => g.Position)!;
+        var earliest = users.Min()!;
         foreach (var group in users)
             Join(id, group);
         (groupOf[id], position[id]) = (earliest, earliest.Position);

@@ -98,8 +98,20 @@ public sealed class Plan
     /// <param name="options">The float type and what runs it.</param>
     /// <exception cref="ShapeException">Sizes do not fit each other, or one is missing; the message names both sides.</exception>
     /// <exception cref="GraphException">A phase is open, or a variable is neither input nor state.</exception>
-    public static Plan Compile(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions? options = null) =>
-        new(program, sizes, options ?? PlanOptions.Default);
+    public static Plan Compile(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        foreach (var check in program.Checks)
+            check.Verify(sizes);
+        try
+        {
+            return new(program, sizes, options ?? PlanOptions.Default);
+        }
+        catch (ShapeException e) when (e.Location is null && e.Node is { } node && program.Provenance?.Find(node)?.Location is { } place)
+        {
+            throw new ShapeException(e.Message, e.Left, e.Right, e.Axis) { Node = node, Location = place };
+        }
+    }
 
     /// <summary>The plan as text: totals, tensors, instructions in order with the memory they read and write.</summary>
     public override string ToString()

@@ -86,7 +86,7 @@ internal sealed class ModelFile
         if (Read(path) is { Problem: { } problem })
             return (null, [problem]);
         var result = Compiler.Compile(path, options);
-        return (result, result.Diagnostics);
+        return (result, Linter.OfCompilation(result));
     }
 
     /// <summary>The tree of a file, with or without errors.</summary>

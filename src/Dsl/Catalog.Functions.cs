@@ -55,7 +55,7 @@ public static partial class Catalog
             Function("pow", "x, y", "x^y", "shapes broadcast", "The same as x ** y.", a => Expr.Pow(a.Tensor("x"), a.Tensor("y"))),
             Function("maximum", "x, y", "max(x, y) by element", "shapes broadcast", "A tie splits the gradient evenly.", a => a.Tensor("x").Max(a.Tensor("y"))),
             Function("minimum", "x, y", "min(x, y) by element", "shapes broadcast", "A tie splits the gradient evenly.", a => a.Tensor("x").Min(a.Tensor("y"))),
-            Function("clamp", "x, min = none, max = none", "min(max(x, min), max)", "shapes broadcast", "", a => Clamp(a.Tensor("x"), a.OptionalTensor("min"), a.OptionalTensor("max"))),
+            Function("clamp", "x, min = none, max = none", "min(max(x, min), max)", "shapes broadcast", "", a => a.Tensor("x").Clamp(a.OptionalTensor("min"), a.OptionalTensor("max"))),
             Function("where", "c, x, y", "x where c holds, else y", "shapes broadcast; c is bool[...]", "Both are computed. Where one would be infinite or NaN, replace its argument too.",
                 a => Expr.Where(a.Tensor("c"), a.Tensor("x"), a.Tensor("y"))),
 
@@ -76,7 +76,7 @@ public static partial class Catalog
 
             Function("matmul", "x, y", "Σₖ x[…, i, k] · y[…, k, j]", "[..., I, K] with [..., K, J] → [..., I, J]", "The same as x @ y.", a => a.Tensor("x").MatMul(a.Tensor("y"))),
             Function("reshape", "x, shape: shape", "the same elements in row-major order", "[...] → shape; one size may be −1", "", a => Reshape(a.Tensor("x"), a.Shape("shape")!)),
-            Function("flatten", "x, start: int = 1", "axes from start on become one", "[B, ...] → [B, product]", "", a => Flatten(a.Tensor("x"), a.Int("start"))),
+            Function("flatten", "x, start: int = 1", "axes from start on become one", "[B, ...] → [B, product]", "", a => a.Tensor("x").Flatten(a.Int("start"))),
             Pool("max_pool1d", "the largest x", "[B, T, C] → [B, T′, C]", (x, window, stride, padding) => x.MaxPool1d(window, stride, padding)),
             Pool("max_pool2d", "the largest x", "[B, H, W, C] → [B, H′, W′, C]", (x, window, stride, padding) => x.MaxPool2d(window, stride, padding)),
             Pool("avg_pool1d", "the mean of x", "[B, T, C] → [B, T′, C]", (x, window, stride, padding) => x.AvgPool1d(window, stride, padding)),
@@ -169,12 +169,6 @@ public static partial class Catalog
         "The stride is the window, unless given. Padding never enters a maximum or the count of a mean.",
         a => make(a.Tensor("x"), a.Extent("window"), a.OptionalExtent("stride"), a.Padding("padding")));
 
-    private static Expr Clamp(Expr x, Expr? min, Expr? max)
-    {
-        var above = min is null ? x : x.Max(min);
-        return max is null ? above : above.Min(max);
-    }
-
     private static Expr Reshape(Expr x, Shape shape)
     {
         var open = Enumerable.Range(0, shape.Rank).Where(i => shape[i].Equals(Dim.Of(-1))).ToArray();
@@ -192,15 +186,6 @@ public static partial class Catalog
         if (others.Equals(Dim.Zero) || (!Dim.TryDivide(count, others, out var size) && (count.IsKnown || others.IsKnown)))
             throw new ShapeException($"reshape: the {count} elements of {x.Shape} do not divide into {shape}", x.Shape, shape);
         return x.Reshape(shape.With(open[0], size.Equals(Dim.Zero) ? Dim.FloorDiv(count, others) : size));
-    }
-
-    private static Expr Flatten(Expr x, int start)
-    {
-        if (x.Rank == 0)
-            throw new ShapeException("flatten takes a tensor with axes, not a scalar", x.Shape);
-        var at = start == x.Rank ? start : x.Shape.Axis(start);
-        var kept = x.Shape.Dims[..at];
-        return x.Reshape(new Shape([.. kept, x.Shape.Dims[at..].Aggregate(Dim.One, (a, b) => a * b)]));
     }
 
     private static Expr Transpose(Expr x, int[] axes)

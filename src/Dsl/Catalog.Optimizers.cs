@@ -15,10 +15,8 @@ public static partial class Catalog
         Row(CatalogKind.Optimizer, "lbfgs", "lr: schedule = 1, history: int = 10, tolerance: float = 1e-7, trials: int = 30",
             "w ← w − α · H g, H from the last changes of w and g, α by a line search for the weak Wolfe conditions from lr on", "",
             "The whole data at each step, so `batch` has no meaning and an epoch is one step; no dropout-like noise helps it, running statistics and clipping are refused. Few parameters, smooth losses, high accuracy (Nocedal 1980). Ends when no element of the gradient exceeds the tolerance.",
-            a => new Lbfgs(a.Schedule("lr"), Positive("lbfgs", "history", a.Int("history")), a.Float("tolerance"), Positive("lbfgs", "trials", a.Int("trials")))),
+            a => new Lbfgs(a.Schedule("lr"), a.Int("history"), a.Float("tolerance"), a.Int("trials"))),
         Row(CatalogKind.Schedule, "then", "first: schedule, next: schedule, at: steps", "first before the step `at`; from there on next, which counts from 0", "",
             "`linear(0.1) |> then(cosine(0.05), at = 100 steps)`. A schedule that ends with the run ends with its part of it.", a => new ThenSchedule(a.Schedule("first"), a.Schedule("next"), a.Float("at"))),
     ];
-
-    private static int Positive(string name, string what, int value) => value > 0 ? value : throw new GraphException($"{name}: {what} must be at least 1, not {value}");
 }

@@ -83,7 +83,7 @@ internal sealed partial class Elaborator
             }
             else if (converted[i] is ImmutableArray<Expr> several)
             {
-                ExprSyntax[] own = parameter.IsVariadic ? [.. piped.Select(p => p.Syntax), .. arguments.Skip(i).Select(a => a.Value)] : [];
+                ExprSyntax[] own = parameter.IsVariadic ? [.. piped.Select(p => p.Syntax), .. arguments.Skip(i).Select(a => a.Value)] : sites[i]?.Bare is ListSyntax list ? [.. list.Items] : [];
                 operands.AddRange(several.Select((e, n) => (own.Length == several.Length ? own[n] : sites[i] ?? at, e)));
                 isStatic = false;
             }
@@ -100,6 +100,10 @@ internal sealed partial class Elaborator
         catch (PatternException e)
         {
             throw Explain(e, entry, given, sites, at, [.. operands]);
+        }
+        catch (RangeException e)
+        {
+            throw OutOfRange(e, entry, sites, at);
         }
         catch (GraphException e)
         {
@@ -119,6 +123,7 @@ internal sealed partial class Elaborator
                     builder.Note(expr, notation, before);
                 builder.Record(expr);
                 CheckSize(expr, at);
+                Meetings([expr], operands, at, c);
                 return new TensorValue(expr);
             case ImmutableArray<Expr> several:
                 foreach (var expr in several)
@@ -126,6 +131,8 @@ internal sealed partial class Elaborator
                     builder.Record(expr);
                     CheckSize(expr, at);
                 }
+
+                Meetings(several, operands, at, c);
 
                 return new ListValue([.. several.Select(e => new TensorValue(e))]);
             case Initializer initializer:
@@ -228,6 +235,13 @@ internal sealed partial class Elaborator
 
     /// <summary>What the identities of barriers and checkpoints are called in this model.</summary>
     private readonly Dictionary<string, Graph.Symbol> symbols = new(StringComparer.Ordinal);
+
+    /// <summary>The argument that the number stands in is what is marked.</summary>
+    private static DiagnosticException OutOfRange(RangeException e, CatalogEntry entry, ExprSyntax?[] sites, ExprSyntax at)
+    {
+        var index = Enumerable.Range(0, entry.Parameters.Length).FirstOrDefault(i => entry.Parameters[i].Name == e.Argument, -1);
+        return Error(DiagnosticCodes.OutOfRange, (index < 0 ? null : sites[index])?.Span ?? at.Span, e.Message);
+    }
 
     /// <summary>A primitive by its own name, as printed graphs have it.</summary>
     private Value Call(Primitive primitive, CallSyntax call, ImmutableArray<Given> piped, Context c)
@@ -339,16 +353,16 @@ internal sealed partial class Elaborator
                 throw Error(DiagnosticCodes.Unit, at.Span, $"`{parameter.Name}` counts steps, not epochs").Note("an epoch has (rows of the training part) / batch steps");
             case ParameterKind.Init when InitializerOf(value) is { } initializer:
                 return initializer;
-            case ParameterKind.Schedule when ScheduleOf(value) is { } schedule:
+            case ParameterKind.Schedule when ScheduleOf(value, at) is { } schedule:
                 return schedule;
             case ParameterKind.Layer when value is LayerValue layer:
-                return (Func<Expr, Expr>)(x => Tensor(Apply(layer, [new Given(new TensorValue(x), site ?? at)], at, c), at));
+                return (Func<Expr, Expr>)(x => Inside(layer, x, at, c));
             case ParameterKind.Recipe when value is RecipeValue recipe:
                 return (Func<LayerContext, string, Expr, Expr>)((_, name, x) =>
                 {
                     var made = Eval(recipe.Syntax, recipe.Context.At(recipe.Context.Place.Child(name)));
                     var layer = made as LayerValue ?? throw Error(DiagnosticCodes.TypeMismatch, at.Span, $"`{parameter.Name}` takes a layer, and this is {made.Describe()}");
-                    return Tensor(Apply(layer, [new Given(new TensorValue(x), site ?? at)], at, c), at);
+                    return Inside(layer, x, at, c);
                 });
             case ParameterKind.Word when value is WordValue or StringValue:
                 var word = WordOf(value);
@@ -358,6 +372,15 @@ internal sealed partial class Elaborator
                 throw value is CountValue ? Error(DiagnosticCodes.Unit, at.Span, $"`{parameter.Name}` is no count of steps or epochs; write the number alone")
                     : Error(DiagnosticCodes.TypeMismatch, at.Span, $"`{parameter.Name}` takes {Name(parameter)}, and this is {value.Describe()}");
         }
+    }
+
+    /// <summary>Applies a layer that another one was given; what that builds afterwards has its own place again.</summary>
+    private Expr Inside(LayerValue layer, Expr x, ExprSyntax at, Context c)
+    {
+        var location = builder.Location;
+        var y = Tensor(Apply(layer, [new Given(new TensorValue(x), giver?.Site ?? at)], at, c), at);
+        builder.Location = location;
+        return y;
     }
 
     private static string Name(CatalogParameter parameter) => parameter.Kind switch

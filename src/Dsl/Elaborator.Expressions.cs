@@ -151,7 +151,8 @@ internal sealed partial class Elaborator
             RejectLayer(left, leftSyntax, @operator.Text());
             RejectLayer(right, operand, @operator.Text());
             ExprSyntax at = i == binary.Rest.Length - 1 ? binary : new PrefixSyntax(binary.First.Span.To(operand.Span));
-            left = Static(@operator, left, right, at) ?? Dynamic(@operator, left, leftSyntax, right, operand, at);
+            NoteComparison(@operator, leftSyntax, operand, c);
+            left = Static(@operator, left, right, at) ?? Dynamic(@operator, left, leftSyntax, right, operand, at, c);
             leftSyntax = at;
         }
 
@@ -280,7 +281,7 @@ internal sealed partial class Elaborator
         }
     }
 
-    private TensorValue Dynamic(BinaryOperator op, Value left, ExprSyntax leftSyntax, Value right, ExprSyntax rightSyntax, ExprSyntax at)
+    private TensorValue Dynamic(BinaryOperator op, Value left, ExprSyntax leftSyntax, Value right, ExprSyntax rightSyntax, ExprSyntax at, Context c)
     {
         if (op is BinaryOperator.And or BinaryOperator.Or)
         {
@@ -308,6 +309,7 @@ internal sealed partial class Elaborator
         });
         if (op != BinaryOperator.MatMul)
             CheckRepeated(result.Expr, x, y, leftSyntax, rightSyntax, at);
+        Meetings([result.Expr], [(leftSyntax, x), (rightSyntax, y)], at, c);
         return result;
     }
 
@@ -330,9 +332,13 @@ internal sealed partial class Elaborator
                 continue;
             throw Error(DiagnosticCodes.RepeatedSize, at.Span, $"{x.Shape} with {y.Shape} gives {result.Shape}: every {result.Shape[i]} with every {result.Shape[i]}")
                 .And(leftSyntax.Span, $"this is {x.Shape}").And(rightSyntax.Span, $"this is {y.Shape}")
-                .Note("if elements are to be paired, give both the same axes: squeeze(x, -1) or x[:, None]");
+                .Note(x.Rank > y.Rank && x.Shape[^1].Equals(Dim.One) ? Pair(leftSyntax, rightSyntax)
+                    : y.Rank > x.Rank && y.Shape[^1].Equals(Dim.One) ? Pair(rightSyntax, leftSyntax)
+                    : "if elements are to be paired, give both the same axes: squeeze(x, -1) or x[:, None]");
         }
     }
+
+    private static string Pair(ExprSyntax column, ExprSyntax row) => $"if elements are to be paired, give both the same axes: squeeze({column.Span.Text}, -1), or {row.Span.Text}[:, None]";
 
     private static bool Repeats(Shape shape, Dim size) => shape.Dims.Count(d => d.Equals(size)) > 1;
 

@@ -67,7 +67,7 @@ internal sealed partial class Elaborator
         var context = new Context(hypers, new Frame(""), Place.Root, null);
         if (!Try(() => Hypers(model.Name.Text, model.Hypers, arguments, fileContext, context, model.Name.Span, overridable: true)))
             return null;
-        context = context.With(new Env(hypers));
+        context = context.With(new Env(hypers) { SizeNames = new SizeNames() });
         foreach (var statement in model.Body.Statements)
         {
             if (Try(() => Statement(statement, context)))
@@ -398,6 +398,7 @@ internal sealed partial class Elaborator
         {
             var variable = c.Layer?.Parameter(path, shape, initializer, options) ?? builder.Parameter(path, shape, initializer, options);
             declared.TryAdd(variable, new Label(param.Type.Span, $"`{param.Name.Text}` is declared {type.Span.Text}"));
+            NameAxes(type, variable, c);
             c.Env.Set(binding.Declared[param], new TensorValue(variable));
         }
         catch (GraphException e)
@@ -413,7 +414,9 @@ internal sealed partial class Elaborator
         builder.Location = LocationOf(buffer);
         try
         {
-            declared.TryAdd(Read(value, c), new Label(buffer.Type.Span, $"`{buffer.Name.Text}` is declared {type.Span.Text}"));
+            var variable = Read(value, c);
+            declared.TryAdd(variable, new Label(buffer.Type.Span, $"`{buffer.Name.Text}` is declared {type.Span.Text}"));
+            NameAxes(type, variable, c);
         }
         catch (GraphException e)
         {
@@ -478,6 +481,7 @@ internal sealed partial class Elaborator
         builder.Location = LocationOf(statement);
         var variable = isTarget ? builder.Target(name.Text, ElementType(type), [.. shape.Dims]) : builder.Input(name.Text, ElementType(type), [.. shape.Dims]);
         declared[variable] = new Label(type.Span, $"`{name.Text}` is declared {type.Span.Text}");
+        NameAxes(type, variable, c);
         return variable;
     }
 

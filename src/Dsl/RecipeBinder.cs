@@ -196,8 +196,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         var optimizer = given.Value is ErrorValue ? throw new DiagnosticException(null)
             : (given.Value as OptimizerValue)?.Optimizer
             ?? throw Elaborator.Error(DiagnosticCodes.TypeMismatch, given.Syntax.Span, $"`optimizer` takes an optimizer such as adam(lr = 0.001), and this is {given.Value.Describe()}");
-        CheckRate(optimizer, given.Syntax);
-        CheckNumbers(given.Syntax);
         var line = new OptimizerLine(optimizer);
         if (option?.On is { } on)
             line = line with { On = Parts([on], model) };
@@ -215,46 +213,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         if (option?.Every is { } every)
             line = line with { Every = (int)Count(new Given(elaborator.Eval(every, elaborator.FileContext), every), "every", CountUnit.Steps, 1, int.MaxValue) };
         return line;
-    }
-
-    /// <summary>A rate below zero climbs; the schedules are what they are at some steps.</summary>
-    private static void CheckRate(Optimizer optimizer, ExprSyntax syntax)
-    {
-        const double Total = 1000;
-        var rates = new[] { 0, Total / 2, Total - 1 }.Select(step => optimizer.LearningRate.At(Expr.Scalar(step), Total)).ToArray();
-        foreach (var rate in Reference.Evaluate(rates, new Dictionary<Expr, RefValue<double>>()))
-        {
-            if (rate.Reals is [var value] && !(value >= 0 && double.IsFinite(value)))
-            {
-                var at = OptimizerOf(syntax) is { } found && found.Call.Arguments.FirstOrDefault(a => a.Name?.Text is null or "lr") is { } argument ? argument.Value.Span : syntax.Span;
-                throw Elaborator.Error(DiagnosticCodes.OutOfRange, at, $"a learning rate is at least 0, and this one comes to {Printer.Number(value)}");
-            }
-        }
-    }
-
-    /// <summary>The numbers of an optimizer whose ranges go by their names.</summary>
-    private void CheckNumbers(ExprSyntax syntax)
-    {
-        if (OptimizerOf(syntax) is not ({ } call, { } entry))
-            return;
-        var places = ArgumentMatcher.Match(entry.Name, entry.Signature, [.. entry.Parameters.Select(p => p.Slot)], call.Arguments, 0, null, _ => { });
-        for (var i = 0; i < call.Arguments.Length; i++)
-        {
-            var name = places[i] < 0 ? "" : entry.Parameters[places[i]].Name;
-            var value = elaborator.Eval(call.Arguments[i].Value, elaborator.FileContext);
-            var numbers = value is TupleValue tuple ? tuple.Items : [value];
-            foreach (var number in numbers.Select(n => n is IntValue whole ? whole.Number : (n as FloatValue)?.Number))
-            {
-                var (fits, range) = name switch
-                {
-                    "momentum" or "rho" or "betas" => (number is null or (>= 0 and < 1), "at least 0 and below 1"),
-                    "weight_decay" or "eps" => (number is null or >= 0, "at least 0"),
-                    _ => (true, ""),
-                };
-                if (!fits)
-                    throw Elaborator.Error(DiagnosticCodes.OutOfRange, call.Arguments[i].Value.Span, $"`{name}` of {entry.Name} is {range}, not {Printer.Number(number!.Value)}");
-            }
-        }
     }
 
     private ExprSyntax WithOverrides(ExprSyntax syntax)

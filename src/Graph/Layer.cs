@@ -313,6 +313,8 @@ public sealed class ModelBuilder
     private readonly Dictionary<string, (Expr Variable, Initializer Initializer, Expr? Next)> buffers = [];
     private readonly List<string> bufferOrder = [];
     private readonly List<Scope> scopes = [];
+    private readonly List<SizeCheck> checks = [];
+    private readonly HashSet<SizeCheck> seenChecks = [];
     private readonly Dictionary<Layer, Instance> instances = [];
     private readonly Stack<(Instance Instance, Scope? Scope, int Uses)> frames = new();
     private readonly Provenance provenance = new();
@@ -355,6 +357,11 @@ public sealed class ModelBuilder
         public Dictionary<string, double> Scales { get; } = [];
 
         public int Applications { get; set; }
+
+        /// <summary>What it is while nothing has applied it; null where it was placed by its application.</summary>
+        public IdleLayer? Made { get; init; }
+
+        public bool IsIdle => Applications == 0 && Parameters.Count == 0 && Parts.Count == 0;
 
         public string Child(string segment) => Path.Length == 0 ? segment : $"{Path}.{segment}";
     }
@@ -405,7 +412,7 @@ public sealed class ModelBuilder
     {
         if (!places.Add(path))
             throw new GraphException($"two instances are named {path}; give one another name");
-        instances[layer.Instance] = new Instance(path);
+        instances[layer.Instance] = new Instance(path) { Made = new IdleLayer(path, layer.Kind, Location) };
     }
 
     /// <summary>The layer inside of an instance under a name (<see cref="LayerContext.Part"/>); null before its first application, or where there is none.</summary>
@@ -517,6 +524,13 @@ public sealed class ModelBuilder
     internal static Expr Call(string kind, Expr x, Func<Expr, Expr> function, params ReadOnlySpan<(string Name, object? Value, object? Default)> arguments) =>
         Function(kind, x, function, FunctionCall.Of(kind, [x], arguments));
 
+    /// <summary>Asks for an equality of sizes when they are known.</summary>
+    public void Require(SizeCheck check)
+    {
+        if (seenChecks.Add(check))
+            checks.Add(check);
+    }
+
     /// <summary>How often buffers were given a next value.</summary>
     internal int Updates { get; private set; }
 
@@ -552,10 +566,24 @@ public sealed class ModelBuilder
             Losses = [.. losses],
             Metrics = [.. metrics],
             Scopes = [.. scopes],
+            Checks = [.. checks],
+            Idle = Idle(),
+            Steps = [.. steps],
             Provenance = provenance,
         };
         return Initializers.ResolveAuto(model);
     }
+
+    /// <summary>One place may make many instances, in a list or a loop: it is idle where none of them was applied.</summary>
+    private ImmutableArray<IdleLayer> Idle() =>
+    [
+        .. instances.Values.Distinct().Where(i => i.Made is not null).GroupBy(i => i.Made!.Location ?? (object)i.Path).Where(g => g.All(i => i.IsIdle)).Select(g => g.First().Made!),
+    ];
+
+    private readonly List<Scans.OpenStep> steps = [];
+
+    /// <summary>Keeps the step of a recurrence as it was composed.</summary>
+    public void Keep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
 
     internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
     {

@@ -82,6 +82,9 @@ public sealed class Scope(string path, string kind, Scope? parent, ImmutableArra
     internal void Updates(string buffer, Expr next) => (StateWritten ??= new(StringComparer.Ordinal))[buffer] = next;
 }
 
+/// <summary>A layer that was given a place in a model, and was applied to nothing.</summary>
+public sealed record IdleLayer(string Path, string Kind, SourceLocation? Location);
+
 /// <summary>
 /// A network: named inputs, targets, parameters and buffers, and the graphs of outputs, losses and metrics over them. Nodes know
 /// nothing of names; the model does.
@@ -108,6 +111,15 @@ public sealed record Model
 
     /// <summary>Every application of a layer or named function, in order.</summary>
     public ImmutableArray<Scope> Scopes { get; init; } = [];
+
+    /// <summary>What signatures ask of sizes that are known only when data come.</summary>
+    public ImmutableArray<SizeCheck> Checks { get; init; } = [];
+
+    /// <summary>Layers that have a place and were never applied.</summary>
+    public ImmutableArray<IdleLayer> Idle { get; init; } = [];
+
+    /// <summary>The steps of recurrences as they were composed: over their own states and elements, and the nodes around them.</summary>
+    public ImmutableArray<Scans.OpenStep> Steps { get; init; } = [];
 
     /// <summary>Where nodes came from.</summary>
     public Provenance Provenance { get; init; } = new();

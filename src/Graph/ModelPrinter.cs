@@ -88,10 +88,27 @@ public static partial class ModelPrinter
     {
         if (dims.IsEmpty)
             return Printer.Number(values[0]);
+        if (dims.Length == 1 && Runs(values) is { } runs && runs.Count <= values.Length / 4)
+            return string.Join(" + ", runs.Select(r => $"[{Printer.Number(r.Value)} for i in 0..{r.Count}]"));
         var parts = new List<string>();
         var size = dims[0] == 0 ? 0 : values.Length / dims[0];
         for (var i = 0; i < dims[0]; i++)
             parts.Add(Nested(dims[1..], values.Slice(i * size, size)));
         return "[" + string.Join(", ", parts) + "]";
+    }
+
+    /// <summary>Equal numbers in a row, and how many.</summary>
+    private static List<(double Value, int Count)> Runs(ReadOnlySpan<double> values)
+    {
+        var runs = new List<(double Value, int Count)>();
+        foreach (var value in values)
+        {
+            if (runs is [.., var last] && last.Value.Equals(value))
+                runs[^1] = (value, last.Count + 1);
+            else
+                runs.Add((value, 1));
+        }
+
+        return runs;
     }
 }

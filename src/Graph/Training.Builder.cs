@@ -61,7 +61,11 @@ public static partial class TrainingStep
                     new Named(GradientNormName, norm),
                     new Named(RateName, rate),
                 ],
-                [forward[0], norm]);
+                [forward[0], norm])
+            {
+                Checks = model.Checks,
+                Provenance = model.Provenance,
+            };
         }
 
         private void Check()
@@ -70,18 +74,12 @@ public static partial class TrainingStep
                 throw new GraphException("the recipe has no optimizer");
             if (!model.Parameters.Any(recipe.Trains))
                 throw new GraphException($"the model {model.Name} has no parameters to train{(recipe.Freeze.Count > 0 ? " that are not frozen" : "")}");
-            if (recipe.Accumulate < 1)
-                throw new GraphException($"accumulate = {recipe.Accumulate}: at least one batch makes a step");
             if (recipe.Accumulate > 1 && recipe.Optimizers.Count > 1)
                 throw new GraphException("accumulate goes with one optimizer: a second one would need the gradient of all batches where the first has moved the parameters");
-            if (recipe.Ema is { } decay && !(decay is > 0 and < 1))
-                throw new GraphException($"ema = {Printer.Number(decay)}: the part that an average keeps is between 0 and 1");
             foreach (var line in recipe.Optimizers)
             {
                 if (line.Optimizer is Lbfgs)
                     throw new GraphException("lbfgs trains all parameters at once and has no other optimizer beside it");
-                if (line.Every < 1)
-                    throw new GraphException($"every {line.Every} steps: at least 1");
             }
         }
 

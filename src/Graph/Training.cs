@@ -170,7 +170,11 @@ public static partial class TrainingStep
             new ProgramState(SeedName, RandomState.Seed),
         ],
         outputs,
-        []);
+        [])
+    {
+        Checks = model.Checks,
+        Provenance = model.Provenance,
+    };
 
     private static IEnumerable<Expr> Updated(Model model) => model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!);
 

@@ -25,8 +25,20 @@ public static class PathPattern
 }
 
 /// <summary>One optimizer and what it is for. Those of a recipe run in order on each batch, each seeing what the one before left.</summary>
-public sealed record OptimizerLine(Optimizer Optimizer)
+public sealed record OptimizerLine
 {
+    /// <param name="optimizer">The optimizer.</param>
+    /// <exception cref="RangeException">A number of the optimizer was set out of its range.</exception>
+    public OptimizerLine(Optimizer optimizer)
+    {
+        ArgumentNullException.ThrowIfNull(optimizer);
+        optimizer.Check();
+        Optimizer = optimizer;
+    }
+
+    /// <summary>How the parameters move.</summary>
+    public Optimizer Optimizer { get; }
+
     /// <summary>The parameters that it moves, by <see cref="PathPattern"/>s; all, if empty.</summary>
     public ValueList<string> On { get; init; }
 
@@ -34,7 +46,15 @@ public sealed record OptimizerLine(Optimizer Optimizer)
     public string? Minimize { get; init; }
 
     /// <summary>It moves them at every so manieth step: with 5, after the fifth, the tenth….</summary>
-    public int Every { get; init; } = 1;
+    public int Every
+    {
+        get;
+        init
+        {
+            Ranges.Count("an optimizer", "every", value);
+            field = value;
+        }
+    } = 1;
 }
 
 /// <summary>Weights to start from: those of a file that fit; what it lacks is initialized as usual.</summary>
@@ -71,21 +91,69 @@ public sealed record TrainingRecipe
     }
 
     /// <summary>Rows in a batch.</summary>
-    public int Batch { get; init; } = 32;
+    public int Batch
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "batch", value);
+            field = value;
+        }
+    } = 32;
 
     /// <summary>Batches whose gradients make one step, as if they were one batch: averages weigh them by their rows.</summary>
-    public int Accumulate { get; init; } = 1;
+    public int Accumulate
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "accumulate", value);
+            field = value;
+        }
+    } = 1;
 
-    public int Epochs { get; init; } = 10;
+    public int Epochs
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "epochs", value, least: 0);
+            field = value;
+        }
+    } = 10;
 
     /// <summary>Steps after which training ends, whatever the epoch; null for no limit.</summary>
-    public long? Steps { get; init; }
+    public long? Steps
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "steps", value ?? 0, least: 0);
+            field = value;
+        }
+    }
 
     /// <summary>The largest norm that all gradients of an optimizer together may have (Pascanu et al. 2013).</summary>
-    public double? ClipNorm { get; init; }
+    public double? ClipNorm
+    {
+        get;
+        init
+        {
+            Ranges.Positive("training", "clip_norm", value);
+            field = value;
+        }
+    }
 
     /// <summary>The largest absolute value of an element of a gradient.</summary>
-    public double? ClipValue { get; init; }
+    public double? ClipValue
+    {
+        get;
+        init
+        {
+            Ranges.Positive("training", "clip_value", value);
+            field = value;
+        }
+    }
 
     public EarlyStop? EarlyStop { get; init; }
 
@@ -93,7 +161,15 @@ public sealed record TrainingRecipe
     /// d in the running average e ← d·e + (1 − d)·w of the parameters after each step, which evaluation and the best weights then use (Polyak and Juditsky
     /// 1992); early on d is at most (1 + n) / (10 + n) at step n. Null for none.
     /// </summary>
-    public double? Ema { get; init; }
+    public double? Ema
+    {
+        get;
+        init
+        {
+            Ranges.Require(value is null or (> 0 and < 1), "training", "ema", value ?? 0, "between 0 and 1");
+            field = value;
+        }
+    }
 
     /// <summary>What all random numbers are functions of: initial parameters, shuffling, dropout.</summary>
     public long Seed { get; init; }
@@ -115,7 +191,15 @@ public sealed record TrainingRecipe
     public StartFrom? StartFrom { get; init; }
 
     /// <summary>The training part's averages are logged after every so many steps, too; null for epochs alone.</summary>
-    public long? LogEvery { get; init; }
+    public long? LogEvery
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "log", value ?? 1);
+            field = value;
+        }
+    }
 
     public CheckpointPlan? Checkpoint { get; init; }
 

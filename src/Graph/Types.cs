@@ -209,8 +209,11 @@ public sealed class Dim : IEquatable<Dim>
         return result;
     }
 
-    /// <summary>Solves this = <paramref name="value"/> for <paramref name="name"/>, where this is linear in it.</summary>
-    public Dim? SolveFor(string name, Dim value)
+    /// <summary>
+    /// Solves this = <paramref name="value"/> for <paramref name="name"/>, where this is linear in it. Where the division is not known to be exact, the
+    /// answer is null, or rounded down if that is asked for and the value is no number.
+    /// </summary>
+    public Dim? SolveFor(string name, Dim value, bool rounded = false)
     {
         var slope = Zero;
         foreach (var (_, factors, coefficient) in terms)
@@ -227,7 +230,9 @@ public sealed class Dim : IEquatable<Dim>
         if (slope.Equals(Zero))
             return null;
         var rest = this - (slope * Named(name));
-        return TryDivide(value - rest, slope, out var solution) ? solution : null;
+        return TryDivide(value - rest, slope, out var solution) ? solution
+            : rounded && !value.IsKnown && !(slope.IsKnown && slope.constant < 0) ? FloorDiv(value - rest, slope)
+            : null;
     }
 
     public bool Equals(Dim? other) =>
@@ -435,6 +440,14 @@ public sealed class ShapeException(string message, Shape? left = null, Shape? ri
 
     /// <summary>The axis that differs, counted in the result.</summary>
     public int? Axis { get; } = axis;
+
+    /// <summary>The operation whose sizes do not fit, where a plan was made of it.</summary>
+    public Expr? Node { get; init; }
+
+    /// <summary>The place in the source that asks for other sizes, where it is known.</summary>
+    public SourceLocation? Location { get; init; }
+
+    public override string Message => Location is null ? base.Message : $"{base.Message}, at {Location}";
 }
 
 /// <summary>A graph that cannot be built as asked.</summary>

@@ -7,7 +7,7 @@ namespace Dnn.Backend;
 /// The blocking follows K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34 (3), 2008, with
 /// packing only where it pays.
 /// </remarks>
-internal static unsafe class GemmBlock<T, V, S>
+internal static unsafe partial class GemmBlock<T, V, S>
     where T : unmanaged
     where V : struct
     where S : struct, ISimd<T, V>
@@ -28,6 +28,9 @@ internal static unsafe class GemmBlock<T, V, S>
 
     // Packing B pays for the lines that its rows would push out once this many tiles read them.
     private const int MinTilesPacked = 4;
+
+    // Rows that lie pages apart come from memory one by one unless they are asked for so many ahead.
+    private const int PrefetchedRows = 16;
 
     public static int TileColumns
     {
@@ -203,6 +206,8 @@ internal static unsafe class GemmBlock<T, V, S>
             {
                 for (nint p = 0; p < k; p++)
                 {
+                    S.Prefetch(b + (p + PrefetchedRows) * bRow);
+                    S.Prefetch(b + (p + PrefetchedRows) * bRow + S.Width);
                     S.Store(packed + p * TileColumns, S.Load(b + p * bRow));
                     S.Store(packed + p * TileColumns + S.Width, S.Load(b + p * bRow + S.Width));
                 }
@@ -238,7 +243,10 @@ internal static unsafe class GemmBlock<T, V, S>
 
                 var mask = S.Mask(count);
                 for (nint p = 0; p < k; p++)
+                {
+                    S.Prefetch(a + i + (p + PrefetchedRows) * aCol);
                     S.Store(packed + i + p * PackedHeight, S.LoadFirst(a + i + p * aCol, mask, count));
+                }
             }
 
             a += rows * aRow;

@@ -221,11 +221,8 @@ public class RecipeTests
     public void What_cannot_be_trained_says_why()
     {
         Line("no optimizer", new TrainingRecipe());
-        Line("at least one batch", Plain with { Accumulate = 0 });
-        Line("between 0 and 1", Plain with { Ema = 1 });
         Line("has no parameters to train", Plain with { Optimizers = [new OptimizerLine(new Sgd(1)) { On = ["heads"] }] });
         Line("has no loss 'los'. There ", Plain with { Optimizers = [new OptimizerLine(new Sgd(1)) { Minimize = "los" }] });
-        Line("at least 1", Plain with { Optimizers = [new OptimizerLine(new Sgd(1)) { Every = 0 }] });
         Line("accumulate goes with one optimizer", Plain with { Accumulate = 2, Optimizers = [new OptimizerLine(new Sgd(1)), new OptimizerLine(new Sgd(1))] });
         Line("no other optimizer beside it", Plain with { Optimizers = [new OptimizerLine(new Sgd(1)), new OptimizerLine(new Lbfgs(1))] });
 

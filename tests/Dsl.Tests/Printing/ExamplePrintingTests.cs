@@ -66,7 +66,9 @@ public class ExamplePrintingTests
     {
         RoundTrip.Holds(model);
         var again = RoundTrip.Again(model, flat: false);
-        Assert.True(Found(model).SequenceEqual(Found(again)), $"{string.Join('\n', Linter.Run(model))}\n\n{string.Join('\n', Linter.Run(again))}\n\n{model.ToSource()}");
+
+        // A layer that nothing applies is in no graph.
+        Assert.True(Found(model).Where(f => model.Idle.IsEmpty || !f.StartsWith("DNN1011", StringComparison.Ordinal)).SequenceEqual(Found(again)), $"{string.Join('\n', Linter.Run(model))}\n\n{string.Join('\n', Linter.Run(again))}\n\n{model.ToSource()}");
     }
 
     /// <summary>Findings at one place of the source are one, and a loop that is printed turn by turn has several places.</summary>

@@ -194,6 +194,7 @@ public class PrintingTests
     [InlineData("x |> batch_norm() |> repeat(2, residual(dense(8) |> batch_norm(momentum = 0.8, init = zeros())))")]
     [InlineData("x |> frozen(dense(8)) |> lr_scale(dense(8), 0.5) |> no_decay(dense(8))")]
     [InlineData("x |> prelu() |> group_norm(2) |> rms_norm()")]
+    [InlineData("expand_dims(x, 1) |> lstm(3) |> lstm(8, forget_bias = 2.5)")]
     [InlineData("(if training then x |> dropout(0.5) else 2 * x) |> dense(3, bias_init = constant(0.5))")]
     [InlineData("x |> checkpoint(dense(8) |> dropout(0.5) |> tanh) |> checkpoint(frozen(dense(8))) |> frozen(checkpoint(dense(8)))")]
     [InlineData("x |> for i in 0..3 { dense(8) |> (h => h * (i + 1)) }")]
@@ -274,6 +275,14 @@ public class PrintingTests
     [Fact]
     public void The_result_of_a_layer_may_differ_with_what_it_is_applied_to() => RoundTrip.Holds(Compile.Body(
         "  let f = twice\n  let y = f(x)[:, :4] * f(x[:, :4])", "y", "layer twice(x: [B, D]) { return 2 * x / D }"));
+
+    [Fact]
+    public void What_is_asked_of_open_sizes_is_still_asked()
+    {
+        var model = Compiler.Compile(new SourceText("model M {\n  input x: [B, K]\n  input z: [B, L]\n  let w: [B, L] = x\n  output y = w / 2\n  output h = f(z)\n}\nlayer f(x: [B, D]) -> [B, D/2] { return x[:, :floor_div(D, 2)] }\n")).Model!;
+        Assert.NotEmpty(model.Checks);
+        RoundTrip.Holds(model);
+    }
 
     [Fact]
     public void A_tied_embedding_is_printed() => Prints(
