@@ -189,14 +189,14 @@ internal sealed class ConcreteGraph
                 break;
             case Reshape:
                 if (Strides.Count(dims[arguments[0]]) != Strides.Count(own))
-                    throw Misfit(node, $"{node.Args[0].Shape} = {Text(dims[arguments[0]])} has {Strides.Count(dims[arguments[0]])} elements, {node.Shape} = {Text(own)} has {Strides.Count(own)}");
+                    throw Misfit(node, $"{At(node.Args[0].Shape)} has {Strides.Count(dims[arguments[0]])} elements, {At(node.Shape)} has {Strides.Count(own)}");
                 break;
             case Slice slice:
                 for (var i = 0; i < own.Length; i++)
                 {
                     var (start, limit, size) = (Evaluate(slice.Starts[i]), Evaluate(slice.Limits[i]), dims[arguments[0]][i]);
                     if (start < 0 || limit < start || limit > size)
-                        throw Misfit(node, $"{start} to {limit} is not within axis {i} of {node.Args[0].Shape} = {Text(dims[arguments[0]])}");
+                        throw Misfit(node, $"{start} to {limit} is not within axis {i} of {At(node.Args[0].Shape)}");
                 }
 
                 break;
@@ -212,7 +212,7 @@ internal sealed class ConcreteGraph
                 var (x, kernel) = (dims[arguments[0]], dims[arguments[1]]);
                 var exact = node.Op.Infer([Exact(node.Args[0], x), Exact(node.Args[1], kernel)]).Shape;
                 if (!ReferenceEquals(Evaluate(exact), own))
-                    throw Misfit(node, $"the result is {exact} where {node.Shape} = {Text(own)} was expected");
+                    throw Misfit(node, $"the result is {exact} where {At(node.Shape)} was expected");
                 break;
             case Concat concat:
                 for (var i = 1; i < arguments.Length; i++)
@@ -235,7 +235,7 @@ internal sealed class ConcreteGraph
                 break;
             case DynamicSlice slice:
                 if (own[slice.Axis] > dims[arguments[0]][slice.Axis])
-                    throw Misfit(node, $"{own[slice.Axis]} elements are not within axis {slice.Axis} of {node.Args[0].Shape} = {Text(dims[arguments[0]])}");
+                    throw Misfit(node, $"{own[slice.Axis]} elements are not within axis {slice.Axis} of {At(node.Args[0].Shape)}");
                 break;
             case DynamicUpdateSlice update:
                 for (var a = 0; a < own.Length; a++)
@@ -275,22 +275,25 @@ internal sealed class ConcreteGraph
         }
     }
 
+    /// <summary>A shape, and what it is at these sizes.</summary>
+    private string At(Shape shape) => shape.IsKnown ? shape.ToString() : $"{shape} = {Text(Evaluate(shape))}";
+
     private static TensorType Exact(Expr node, int[] sizes) => new(node.DType, new Shape([.. sizes.Select(size => Dim.Of(size))]));
 
     private void Require(Expr node, int argument, int axis, int size, int expected)
     {
         if (size != expected)
-            throw Misfit(node, $"axis {axis} of {node.Args[argument].Shape} = {Text(Evaluate(node.Args[argument].Shape))} is {size} where {node.Shape} = {Text(Evaluate(node.Shape))} needs {expected}");
+            throw Misfit(node, $"axis {axis} of {At(node.Args[argument].Shape)} is {size} where {At(node.Shape)} needs {expected}");
     }
 
     private ShapeException Differ(Expr node, int left, int right, int leftAxis, int rightAxis)
     {
         var (x, y) = (node.Args[left].Shape, node.Args[right].Shape);
-        return Misfit(node, $"{x} = {Text(Evaluate(x))} and {y} = {Text(Evaluate(y))} do not fit: axis {leftAxis} of the one has size {Evaluate(x)[leftAxis]}, axis {rightAxis} of the other {Evaluate(y)[rightAxis]}");
+        return Misfit(node, $"{At(x)} and {At(y)} do not fit: axis {leftAxis} of the one has size {Evaluate(x)[leftAxis]}, axis {rightAxis} of the other {Evaluate(y)[rightAxis]}");
     }
 
     private static ShapeException Misfit(Expr node, string reason) =>
-        new($"{node.Op.Name}: {reason}", node.Args[0].Shape, node.Args[^1].Shape);
+        new($"{node.Op.Name}: {reason}", node.Args[0].Shape, node.Args[^1].Shape) { Node = node };
 
     private (int[] Start, int[] List) FindConsumers()
     {

@@ -30,7 +30,7 @@ public sealed class Plan
         (Program, Options) = (program, options);
         Sizes = sizes.ToImmutableSortedDictionary(StringComparer.Ordinal);
         (lowered, var nodes) = Planner.Lower(program, sizes, options);
-        schedule = Scheduler.Run(lowered, options.Fuse);
+        schedule = Scheduler.Run(lowered, options.Fuse, settles: options.Fuse);
         Inputs = [.. program.Inputs.Select(i => Describe(i.Name, i.Value))];
         States = [.. program.States.Select(s => Describe(s.Name, s.Variable))];
         Outputs = [.. program.Outputs.Select(o => Describe(o.Name, o.Value))];
@@ -77,6 +77,9 @@ public sealed class Plan
 
     internal int GuardAt => schedule.GuardAt;
 
+    /// <summary>The number of instructions, at the start, that run again only when a state was given a value.</summary>
+    internal int SettledCount => schedule.SettledCount;
+
     internal IReadOnlyList<View> Guards => lowered.Guards;
 
     /// <summary>The value of each output.</summary>
@@ -98,8 +101,20 @@ public sealed class Plan
     /// <param name="options">The float type and what runs it.</param>
     /// <exception cref="ShapeException">Sizes do not fit each other, or one is missing; the message names both sides.</exception>
     /// <exception cref="GraphException">A phase is open, or a variable is neither input nor state.</exception>
-    public static Plan Compile(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions? options = null) =>
-        new(program, sizes, options ?? PlanOptions.Default);
+    public static Plan Compile(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        foreach (var check in program.Checks)
+            check.Verify(sizes);
+        try
+        {
+            return new(program, sizes, options ?? PlanOptions.Default);
+        }
+        catch (ShapeException e) when (e.Location is null && e.Node is { } node && program.Provenance?.Find(node)?.Location is { } place)
+        {
+            throw new ShapeException(e.Message, e.Left, e.Right, e.Axis) { Node = node, Location = place };
+        }
+    }
 
     /// <summary>The plan as text: totals, tensors, instructions in order with the memory they read and write.</summary>
     public override string ToString()

@@ -437,7 +437,10 @@ internal sealed partial class Planner
 
         if (plan is null)
             throw Misfit(id, "the contracted axes have more than 2^31 elements");
-        Add(new ProductInstruction(id, graph.Type(id), plan, At(x), At(y), new Operand(target.Value)));
+        if (Packed(graph.Type(id), plan, plan.Swapped ? x : y) is { } packed)
+            Add(new ProductInstruction(id, graph.Type(id), plan, plan.Swapped ? packed : At(x), plan.Swapped ? At(y) : packed, new Operand(target.Value), isPacked: true));
+        else
+            Add(new ProductInstruction(id, graph.Type(id), plan, At(x), At(y), new Operand(target.Value)));
 
         int[] Free(View view, ValueList<int> batch, ValueList<int> contract) => DotGeneral.Free(view.Dims.Length, batch, contract);
 

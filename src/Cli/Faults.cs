@@ -34,6 +34,10 @@ internal static class Faults
                 Error(terminal, fault.Message);
                 Excerpt(terminal, location);
                 return 3;
+            case ShapeException { Location: { } place }:
+                Error(terminal, fault.Message);
+                Excerpt(terminal, place);
+                return 3;
             case DataFormatException or GraphException or IOException or UnauthorizedAccessException:
                 Error(terminal, fault.Message);
                 return 3;

@@ -394,6 +394,12 @@ public static class DiagnosticCodes
         "layer f(x: [...]) {\n  return relu(x)\n} gradient (x, dy) {\n  return dy\n}",
         "layer f(x: [...]) {\n  return relu(x)\n} gradient (x, y, dy) {\n  return dy * (y > 0)\n}");
 
+    public static readonly DiagnosticDescriptor AccidentalMeeting = Warning("DNN0325", "sizes of different names that meet",
+        "Two axes meet that types give different names to, and nothing makes their sizes equal but the numbers that they are at present, or happen to be when data come. "
+        + "If they are one size, give them one name; if they are two, something else was meant.",
+        "model M(width: int = 8, hidden: int = 8) {\n  input x: [B, width]\n  param w: [hidden, 2] = normal()\n  output y = x @ w\n}",
+        "model M(width: int = 8) {\n  input x: [B, width]\n  param w: [width, 2] = normal()\n  output y = x @ w\n}");
+
     public static readonly DiagnosticDescriptor ScanResult = Error("DNN0340", "step of a scan that gives no pair",
         "A step gives two things: the next state, which goes to the next step, and an output, which is stacked along the sequence. Each may be a tuple.",
         "model M {\n  input x: [B, T, 2]\n  let (s, ys) = scan(x, zeros([B, 2]), (s, xt) => s + xt)\n  output y = ys\n}",
@@ -448,7 +454,7 @@ public static class DiagnosticCodes
 
     public static readonly DiagnosticDescriptor OptionConflict = Error("DNN0522", "options that do not go together",
         "The message says why one of them cannot be done with the other.",
-        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam() on body\n  optimizer adam() on head\n  accumulate 2\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer lbfgs()\n  accumulate 2\n}",
         "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam()\n  accumulate 2\n}");
 
     public static readonly DiagnosticDescriptor Untrained = Warning("DNN0523", "parameters that no optimizer trains",

@@ -27,7 +27,8 @@ public sealed class DiagnosticFormatter(bool colors = false)
         // A place in another file gets an excerpt of its own, below.
         Label[] here = [.. diagnostic.Secondary.Where(l => l.Span.Source == diagnostic.Span.Source)];
         if (!diagnostic.Span.IsNone) Excerpt(text, "-->", new(diagnostic.Span, "", color, '^'), here);
-        foreach (var label in diagnostic.Secondary.Except(here)) Excerpt(text, ":::", new(label.Span, label.Text, Blue, '-'), []);
+        foreach (var there in diagnostic.Secondary.Except(here).GroupBy(l => l.Span.Source))
+            Excerpt(text, ":::", new(there.First().Span, there.First().Text, Blue, '-'), [.. there.Skip(1)]);
         foreach (var step in diagnostic.Trace) text.Append(Paint("  in ", Blue)).Append(Visible(step.Text)).Append(step.Span.IsNone ? "" : $" at {step.Span}").Append('\n');
         foreach (string note in diagnostic.Notes) text.Append(Paint("  note: ", Cyan)).Append(Visible(note)).Append('\n');
         if (diagnostic.Fix is { } fix)

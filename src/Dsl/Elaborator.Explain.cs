@@ -13,6 +13,7 @@ internal sealed partial class Elaborator
         var message = e.Message.StartsWith(Product, StringComparison.Ordinal) ? string.Concat("matrix product: ", e.Message.AsSpan(Product.Length)) : e.Message;
         var problem = Error(e is ShapeException ? DiagnosticCodes.ShapeMismatch : DiagnosticCodes.InvalidGraph, at.Span, message);
         var shape = e as ShapeException;
+        var remedies = new List<string>();
         var labelled = new HashSet<Label>();
         foreach (var (syntax, value) in operands)
         {
@@ -24,18 +25,26 @@ internal sealed partial class Elaborator
             problem = problem.And(span, "declared here");
         if (shape is not null)
         {
-            foreach (var (_, value) in operands)
+            var isProduct = IsProduct(shape, operands);
+            for (var i = 0; i < operands.Count; i++)
             {
-                if (OriginOfDifference(shape, value) is { } origin && labelled.Add(origin))
-                    problem = problem.And(origin.Span, origin.Text);
+                var value = operands[i].Value;
+                if ((isProduct ? OriginOf(value, Contracted(value, i == 0)) : OriginOfDifference(shape, value)) is not { } origin)
+                    continue;
+                if (labelled.Add(origin.Label))
+                    problem = problem.And(origin.Label.Span, origin.Label.Text);
+                if (operands.Count == 2 && Remedy(origin.Maker, SizeToMeet(shape, operands[1 - i].Value, isProduct, isLeft: i == 1)) is { } remedy)
+                    remedies.Add(remedy);
             }
         }
 
-        if (instance is not null && instance.Span != at.Span)
+        if (instance is not null && instance.Span != at.Span && labelled.All(l => l.Span != instance.Span))
             problem = problem.And(instance.Span, $"`{instance.Path}` is constructed here");
         foreach (var advice in Advice(shape, operands))
             problem = problem.Note(advice);
-        return problem;
+
+        // Where both could change, it is for people to say which.
+        return remedies is [var only] ? problem.Note(only) : problem;
     }
 
     /// <summary>What is wrong with a pattern, shown at its own characters where it stands in the text as a string.</summary>
@@ -52,11 +61,29 @@ internal sealed partial class Elaborator
         var problem = Error(e.IsMisfit ? DiagnosticCodes.PatternMisfit : DiagnosticCodes.InvalidPattern, inside ? ((StringSyntax)site!.Bare).SpanOf(e.Start, e.Length) : site?.Span ?? at.Span, inside ? e.What : e.Message);
         foreach (var (syntax, value) in e.IsMisfit ? operands : [])
             problem = problem.And(syntax.Span, $"this is {value.Type}");
+        foreach (var (name, size, syntax) in e.IsMisfit ? values.OfType<SizesValue>().SelectMany(s => s.Items) : [])
+        {
+            if (syntax.Bare is not NumberSyntax && NumberOf(size) is { } number)
+                problem = problem.And(syntax.Span, $"`{name.Text}` is {Printer.Number(number)}");
+        }
+
         return problem;
     }
 
+    /// <summary>The size of the other operand that one must have; null where that does not follow.</summary>
+    private static string? SizeToMeet(ShapeException e, Expr other, bool isProduct, bool isLeft)
+    {
+        if (isProduct)
+            return other.Shape[Contracted(other, isLeft)].ToString();
+        return e is { Left: { } left, Right: { } right, Axis: { } axis } && other.Rank - (Math.Max(left.Rank, right.Rank) - axis) is >= 0 and var own ? other.Shape[own].ToString() : null;
+    }
+
+    /// <summary>What would make a layer give another size.</summary>
+    private static string? Remedy(InstanceValue? maker, string? size) =>
+        size is not null && maker?.Entry?.Parameters is [{ Name: "units" or "filters" } width, ..] ? $"`{maker.Path}` fits with `{width.Name} = {size}`" : null;
+
     /// <summary>Where the size at which two shapes differ came from, in one of the operands.</summary>
-    private Label? OriginOfDifference(ShapeException e, Expr value)
+    private Origin? OriginOfDifference(ShapeException e, Expr value)
     {
         if (value.Rank == 0)
             return null;
@@ -70,15 +97,21 @@ internal sealed partial class Elaborator
         return OriginOf(value, value.Rank - 1);
     }
 
+    /// <summary>The axis of an operand that a matrix product sums over.</summary>
+    private static int Contracted(Expr operand, bool isLeft) => isLeft || operand.Rank == 1 ? operand.Rank - 1 : operand.Rank - 2;
+
+    private static bool IsProduct(ShapeException e, IReadOnlyList<(ExprSyntax Syntax, Expr Value)> operands) =>
+        operands is [{ Value.Rank: >= 1 }, { Value.Rank: >= 1 }] && e.Message.StartsWith(Product, StringComparison.Ordinal);
+
     private static IEnumerable<string> Advice(ShapeException? e, IReadOnlyList<(ExprSyntax Syntax, Expr Value)> operands)
     {
         if (e is not null && e.Message.Contains("earlier application", StringComparison.Ordinal))
             yield return "an instance has one set of parameters, shared by all its applications; construct another one for another size";
         if (e is null || operands is not [var (xs, x), var (ys, y)])
             yield break;
-        if (x.Rank >= 1 && y.Rank >= 1 && e.Message.StartsWith(Product, StringComparison.Ordinal))
+        if (IsProduct(e, operands))
         {
-            var inner = y.Shape[y.Rank == 1 ? 0 : y.Rank - 2];
+            var inner = y.Shape[Contracted(y, isLeft: false)];
             yield return $"a matrix product sums over the last axis of the left ({x.Shape[^1]}) and the {(y.Rank == 1 ? "only" : "second to last")} axis of the right ({inner}), so they must be equal";
             if (y.Rank >= 2 && Dim.AreEqual(x.Shape[^1], y.Shape[^1]) == Answer.Proved)
                 yield return $"the transpose of the right fits: {(y.Rank == 2 ? $"transpose({ys.Span.Text})" : $"swapaxes({ys.Span.Text}, -1, -2)")}";
@@ -101,76 +134,33 @@ internal sealed partial class Elaborator
         }
     }
 
+    /// <summary>Where a size came from, and the layer that made it, if one did.</summary>
+    private readonly record struct Origin(Label Label, InstanceValue? Maker = null);
+
     /// <summary>Where the size of one axis came from: a declaration, or the layer that made it.</summary>
-    private Label? OriginOf(Expr value, int axis)
+    private Origin? OriginOf(Expr value, int axis)
     {
         var size = value.Shape[axis];
         for (var steps = 0; steps < 10_000; steps++)
         {
+            while (value is { Op: Graph.Barrier, Args: [var entry, ..] })
+                value = entry;
             if (declared.TryGetValue(value, out var label))
-                return label;
+                return new Origin(label);
             if (value.Op is Variable { Symbol.Name: var path })
             {
                 var dot = path.LastIndexOf('.');
                 return dot > 0 && instances.TryGetValue(path[..dot], out var instance)
-                    ? new Label(instance.Span, $"`{instance.Path}` makes this size {size}")
+                    ? new Origin(new Label(instance.Span, $"`{instance.Path}` makes this size {size}"), instance)
                     : null;
             }
 
-            var (next, at) = Previous(value, axis);
+            var (next, at) = AxisOrigin.Previous(value, axis);
             if (next is null)
                 break;
             (value, axis) = (next, at);
         }
 
-        return SpanOf(builder.Provenance.Find(value)?.Location) is { } span ? new Label(span, $"this makes the size {size}") : null;
+        return SpanOf(builder.Provenance.Find(value)?.Location) is { } span ? new Origin(new Label(span, $"this makes the size {size}")) : null;
     }
-
-    /// <summary>The argument whose axis became this one.</summary>
-    private static (Expr? Node, int Axis) Previous(Expr value, int axis)
-    {
-        var args = value.Args;
-        switch (value.Op)
-        {
-            case Broadcast broadcast:
-                var source = broadcast.Axes.ToList().IndexOf(axis);
-                return source >= 0 ? (args[0], source) : default;
-            case DotGeneral dot:
-                var left = Enumerable.Range(0, args[0].Rank).Where(i => !dot.LeftBatch.Contains(i) && !dot.LeftContract.Contains(i)).ToArray();
-                var right = Enumerable.Range(0, args[1].Rank).Where(i => !dot.RightBatch.Contains(i) && !dot.RightContract.Contains(i)).ToArray();
-                var batch = dot.LeftBatch.Count;
-                return axis < batch ? (args[0], dot.LeftBatch[axis])
-                    : axis < batch + left.Length ? (args[0], left[axis - batch])
-                    : (args[1], right[axis - batch - left.Length]);
-            case Sum sum:
-                return (args[0], Kept(args[0].Rank, sum.Axes, axis));
-            case ReduceMax max:
-                return (args[0], Kept(args[0].Rank, max.Axes, axis));
-            case ReduceMin min:
-                return (args[0], Kept(args[0].Rank, min.Axes, axis));
-            case Transpose transpose:
-                return (args[0], transpose.Permutation[axis]);
-            case Concat concat:
-                return axis == concat.Axis ? default : (args[0], axis);
-            case Reshape:
-                var old = args[0].Shape;
-                if (axis < old.Rank && Enumerable.Range(0, axis + 1).All(i => old[i].Equals(value.Shape[i])))
-                    return (args[0], axis);
-                var fromEnd = value.Rank - axis;
-                return fromEnd <= old.Rank && Enumerable.Range(1, fromEnd).All(i => old[^i].Equals(value.Shape[^i])) ? (args[0], old.Rank - fromEnd) : default;
-            case Slice slice:
-                return args[0].Shape[axis].Equals(value.Shape[axis]) ? (args[0], axis) : default;
-            default:
-                // By element: an argument that was not stretched to this size.
-                foreach (var arg in args)
-                {
-                    if (arg.Rank == value.Rank && arg.Shape[axis].Equals(value.Shape[axis]) && !(arg.Op is Broadcast b && !b.Axes.Contains(axis)))
-                        return (arg, axis);
-                }
-
-                return default;
-        }
-    }
-
-    private static int Kept(int rank, ValueList<int> reduced, int axis) => Enumerable.Range(0, rank).Where(i => !reduced.Contains(i)).ElementAt(axis);
 }

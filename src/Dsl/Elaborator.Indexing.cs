@@ -122,7 +122,7 @@ internal sealed partial class Elaborator
         if (outside)
         {
             var problem = Error(DiagnosticCodes.IndexOutOfRange, item.Span, $"index {at} is out of range: axis {axis} of {x.Shape} has size {size}");
-            throw OriginOf(x, axis) is { } origin ? problem.And(origin.Span, origin.Text) : problem;
+            throw OriginOf(x, axis) is { } origin ? problem.And(origin.Label.Span, origin.Label.Text) : problem;
         }
 
         var position = at is { IsKnown: true, Value: < 0 } ? size + at : at;

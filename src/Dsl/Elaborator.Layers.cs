@@ -20,9 +20,11 @@ internal sealed partial class Elaborator
         var known = c.Frame.Constructed.TryGetValue(key, out var instance);
         var frame = known ? instance.Frame : new Frame(path);
         Layer layer;
+        var location = builder.Location;
         try
         {
             layer = make(frame);
+            builder.Location = LocationOf(node.Span);
             if (known)
                 builder.PlaceLike(layer, instance.Layer);
             else
@@ -31,6 +33,10 @@ internal sealed partial class Elaborator
         catch (GraphException e)
         {
             throw Error(e is ShapeException || !e.Message.StartsWith("two ", StringComparison.Ordinal) ? DiagnosticCodes.InvalidArgument : DiagnosticCodes.DuplicateInstance, node.Span, e.Message);
+        }
+        finally
+        {
+            builder.Location = location;
         }
 
         c.Frame.Constructed[key] = (layer, frame);
@@ -41,13 +47,38 @@ internal sealed partial class Elaborator
     {
         var place = PlaceOf(call, c);
         var args = Arguments(entry, call.Arguments, [], call, c, place);
-        return Construct(call, place, c, null, entry, _ => ((Layer)entry.Make(args)!).Written(Notation(entry, args)));
+        return Construct(call, place, c, null, entry, _ => ((Layer)entry.Make(args)!).Written(Notation(entry, args, call)));
     }
 
-    private static LayerNotation? Notation(CatalogEntry entry, Args args) => entry.Parameters.Any(p => p.IsTensor || p.IsVariadic || p.Kind is ParameterKind.Layer or ParameterKind.Any)
+    private LayerNotation? Notation(CatalogEntry entry, Args args, CallSyntax call) => entry.Parameters.Any(p => p.IsTensor || p.IsVariadic || p.Kind is ParameterKind.Any)
         ? null
         : LayerNotation.Of(entry.Name, entry.Parameters.Any(p => p is { Kind: ParameterKind.Init, Name: "init", Default: "auto" }),
-            [.. entry.Parameters.Select((p, i) => (p.Name, args.Value(i), p.IsRequired ? LayerNotation.Required : DefaultOf(p)))]);
+            [.. entry.Parameters.Select((p, i) => (p.Name, p.Kind is ParameterKind.Layer or ParameterKind.Recipe ? SourceOf(entry, i, call) : args.Value(i), p.IsRequired ? LayerNotation.Required : DefaultOf(p)))]);
+
+    /// <summary>A layer among the arguments as it is written, if nothing of the file is named in it; null if it is not given, and what has no notation otherwise.</summary>
+    private object? SourceOf(CatalogEntry entry, int parameter, CallSyntax call)
+    {
+        var given = call.Arguments.FirstOrDefault(a => a.Name?.Text == entry.Parameters[parameter].Name) ?? call.Arguments.Where(a => a.Name is null).ElementAtOrDefault(parameter);
+        if (given is null)
+            return null;
+        var text = given.Value.Span.Text;
+        var words = ImmutableArray.CreateBuilder<string>();
+        foreach (var node in given.Value.DescendantsAndSelf())
+        {
+            if (node is NameSyntax name)
+            {
+                if (binding.Uses.TryGetValue(name, out var symbol) && !IsWithin(symbol.Span, given.Value.Span))
+                    return given;
+                words.Add(name.Name.Text);
+            }
+            else if (node is FieldSyntax field && binding.Qualified.ContainsKey(field))
+            {
+                return given;
+            }
+        }
+
+        return text.Contains('\n') ? given : new LayerSource(text, words.ToImmutable());
+    }
 
     /// <summary>An instance of a layer of the file.</summary>
     /// <param name="node">The call with hyperparameters, or the bare name.</param>
@@ -59,7 +90,7 @@ internal sealed partial class Elaborator
             var hypers = new Env(null);
             if (layer.Hypers is not null)
                 Hypers(layer.Name.Text, layer.Hypers, arguments, c, new Context(hypers, frame, Place.Root, null), node.Span, overridable: false);
-            return new Layer(layer.Name.Text, (context, inputs) => Run(layer, hypers, frame, context, inputs));
+            return new Layer(layer.Name.Text, (context, inputs) => Run(layer, hypers, frame, context, inputs)) { InputNames = [.. layer.Tensors.Parameters.Select(p => p.Name.Text)] };
         });
     }
 
@@ -67,7 +98,7 @@ internal sealed partial class Elaborator
     private ImmutableArray<Expr> Run(LayerSyntax layer, Env hypers, Frame frame, LayerContext application, ImmutableArray<Expr> inputs)
     {
         EnsureStack(layer.Name.Span);
-        var c = new Context(new Env(hypers), frame, Place.Root, application);
+        var c = new Context(new Env(hypers) { SizeNames = new SizeNames() }, frame, Place.Root, application);
         var leading = new Leading();
         var typed = new List<(TensorTypeSyntax, Expr, string)>();
         for (var i = 0; i < inputs.Length; i++)
@@ -79,7 +110,7 @@ internal sealed partial class Elaborator
         }
 
         // A size that does not fit is the caller's: it is shown where the layer is applied.
-        Unify(typed, c, leading, site?.Span);
+        Unify(typed, c, leading, giver!.Value with { Of = $" of `{layer.Name.Text}`" });
         foreach (var statement in layer.Body.Statements)
         {
             if (statement is ReturnSyntax result)
@@ -116,7 +147,7 @@ internal sealed partial class Elaborator
                 typed.Add((type, expr, items.Length == 1 ? "the result" : $"result {i}"));
         }
 
-        Unify(typed, c, leading, site.Span);
+        Unify(typed, c, leading, new Giver(site, c.Env.SizeNames, " of the result"));
         return [.. results];
     }
 
@@ -124,8 +155,8 @@ internal sealed partial class Elaborator
 
     private static bool IsWithin(TextSpan part, TextSpan whole) => part.Source == whole.Source && part.Start >= whole.Start && part.End <= whole.End;
 
-    /// <summary>The application that is being elaborated, for errors that belong to the caller.</summary>
-    private ExprSyntax? site;
+    /// <summary>The application that is being elaborated: errors of its tensors belong to the caller.</summary>
+    private Giver? giver;
 
     private Value Apply(LayerValue layer, ImmutableArray<Given> given, ExprSyntax at, Context c)
     {
@@ -185,8 +216,8 @@ internal sealed partial class Elaborator
         if (depth == MaxDepth)
             throw Endless(at.Span);
         depth++;
-        var outer = site;
-        site = at;
+        var outer = giver;
+        giver = new Giver(at, c.Env.SizeNames);
 
         // Among layers that are applied together, each has the place where it was made.
         builder.Location = IsWithin(instance.Span, at.Span) ? LocationOf(instance.Span) : LocationOf(at);
@@ -195,6 +226,8 @@ internal sealed partial class Elaborator
             var results = builder.Apply(instance.Layer, [.. inputs.Select(i => i.Value)], [.. named.Select(n => n.Input)]);
             foreach (var result in results)
                 CheckSize(result, at);
+            if (instance.Entry is not null)
+                Meetings(results, [.. inputs, .. named.Select(n => (n.Syntax, n.Input.Value))], at, c);
             return results.Length == 1 ? new TensorValue(results[0]) : new TupleValue([.. results.Select(r => new TensorValue(r))]);
         }
         catch (GraphException e)
@@ -207,7 +240,7 @@ internal sealed partial class Elaborator
         }
         finally
         {
-            site = outer;
+            giver = outer;
             depth--;
         }
     }

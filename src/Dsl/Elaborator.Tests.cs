@@ -15,7 +15,7 @@ internal sealed partial class Elaborator
     public void Test(TestSyntax test, TestChecks? checks)
     {
         using var entered = builder.Enter();
-        TestStatements(test.Body, new Context(new Env(null), new Frame(""), Place.Root, null), checks);
+        TestStatements(test.Body, new Context(new Env(null) { SizeNames = new SizeNames() }, new Frame(""), Place.Root, null), checks);
     }
 
     private void TestStatements(BlockSyntax block, Context c, TestChecks? checks)

@@ -17,9 +17,9 @@ internal sealed partial class Elaborator
                 throw new DiagnosticException(null);
             case (NamedTypeSyntax { Name.Text: "int" }, DimValue):
                 return value;
-            case (NamedTypeSyntax { Name.Text: "int" }, _) when NumberOf(value) is { } number:
+            case (NamedTypeSyntax { Name.Text: "int" }, not BoolValue) when NumberOf(value) is { } number:
                 return new IntValue(Whole(number, site, name?.Text));
-            case (NamedTypeSyntax { Name.Text: "float" }, _) when NumberOf(value) is { } number:
+            case (NamedTypeSyntax { Name.Text: "float" }, not BoolValue) when NumberOf(value) is { } number:
                 return new FloatValue(number);
             case (NamedTypeSyntax { Name.Text: "bool" }, BoolValue):
             case (NamedTypeSyntax { Name.Text: "string" }, StringValue):
@@ -27,7 +27,7 @@ internal sealed partial class Elaborator
                 return value;
             case (NamedTypeSyntax { Name.Text: "init" }, _) when InitializerOf(value) is { } initializer:
                 return new InitializerValue(initializer);
-            case (NamedTypeSyntax { Name.Text: "schedule" }, _) when ScheduleOf(value) is { } schedule:
+            case (NamedTypeSyntax { Name.Text: "schedule" }, _) when ScheduleOf(value, site) is { } schedule:
                 return new ScheduleValue(schedule);
             case (ListTypeSyntax list, ListValue items):
                 return new ListValue([.. items.Items.Select(i => ConvertStatic(i, list.Element, site, name))]);
@@ -75,12 +75,22 @@ internal sealed partial class Elaborator
         ? throw new DiagnosticException(null)
         : InitializerOf(value) ?? throw Error(DiagnosticCodes.TypeMismatch, site.Span, $"an initializer, a number or a list of numbers is needed, and this is {value.Describe()}");
 
-    private static Schedule? ScheduleOf(Value value) => value switch
+    private static Schedule? ScheduleOf(Value value, ExprSyntax site)
     {
-        ScheduleValue s => s.Schedule,
-        InitializerValue { Initializer: ConstantInitializer c } => new ConstantSchedule(c.Value),
-        _ => NumberOf(value) is { } rate ? new ConstantSchedule(rate) : null,
-    };
+        try
+        {
+            return value switch
+            {
+                ScheduleValue s => s.Schedule,
+                InitializerValue { Initializer: ConstantInitializer c } => new ConstantSchedule(c.Value),
+                _ => NumberOf(value) is { } rate ? new ConstantSchedule(rate) : null,
+            };
+        }
+        catch (RangeException e)
+        {
+            throw Error(DiagnosticCodes.OutOfRange, site.Span, e.Message);
+        }
+    }
 
     // ---- Tensors -----------------------------------------------------------------------------------------------------
 
@@ -183,6 +193,9 @@ internal sealed partial class Elaborator
         return size;
     }
 
+    /// <summary>Marks names that stand for themselves.</summary>
+    private const char Free = '$';
+
     /// <param name="free">Collects names without a value, which stand for themselves with a `$` in front; null where there may be none.</param>
     private Dim Size(ExprSyntax syntax, Context c, Dictionary<string, Symbol>? free)
     {
@@ -195,14 +208,14 @@ internal sealed partial class Elaborator
                     return SizeOf(value, syntax);
                 if (free is null)
                     throw Error(DiagnosticCodes.UnboundSize, name.Span, $"the size `{symbol.Name}` has no value here").And(symbol.Span, "it is bound by a tensor of this type");
-                free[$"${symbol.Name}"] = symbol;
-                return Dim.Named($"${symbol.Name}");
+                free[$"{Free}{symbol.Name}"] = symbol;
+                return Dim.Named($"{Free}{symbol.Name}");
             case UnarySyntax { Operator: UnaryOperator.Negate } unary:
                 return -Size(unary.Operand, c, free);
             case BinarySyntax binary:
                 var left = Size(binary.First, c, free);
                 foreach (var rest in binary.Rest)
-                    left = Combine(rest, left, Size(rest.Operand, c, free), syntax);
+                    left = Combine(rest, left, Size(rest.Operand, c, free), syntax, c);
                 return left;
             case CallSyntax { Arguments: [var dividend, var divisor] } call when binding.Entries.TryGetValue(call.Callee.Bare, out var entry) && entry.Name is "floor_div" or "ceil_div":
                 return Quotient(entry, Size(dividend.Value, c, free), Size(divisor.Value, c, free), call);
@@ -213,7 +226,7 @@ internal sealed partial class Elaborator
         }
     }
 
-    private static Dim Combine(OperandSyntax rest, Dim left, Dim right, ExprSyntax site)
+    private Dim Combine(OperandSyntax rest, Dim left, Dim right, ExprSyntax site, Context c)
     {
         try
         {
@@ -222,7 +235,7 @@ internal sealed partial class Elaborator
                 BinaryOperator.Add => left + right,
                 BinaryOperator.Subtract => left - right,
                 BinaryOperator.Multiply => left * right,
-                BinaryOperator.Divide => Quotient(left, right, site),
+                BinaryOperator.Divide => Quotient(left, right, site, c),
                 BinaryOperator.Modulo => left - (right * Dim.FloorDiv(left, right)),
                 _ => throw Error(DiagnosticCodes.TypeMismatch, rest.OperatorSpan, "a size is made by + - * / % of numbers and names"),
             };
@@ -233,15 +246,24 @@ internal sealed partial class Elaborator
         }
     }
 
-    private static Dim Quotient(Dim left, Dim right, ExprSyntax site)
+    private Dim Quotient(Dim left, Dim right, ExprSyntax site, Context c)
     {
         if (right.Equals(Dim.Zero))
             throw Error(DiagnosticCodes.DivisionByZero, site.Span, "a size is divided by 0");
         if (Dim.TryDivide(left, right, out var exact))
             return exact;
         if (left.IsKnown && right.IsKnown)
-            throw Error(DiagnosticCodes.NotDivisible, site.Span, $"{left} is not divisible by {right}").Note($"{site.Span.Text} must be a whole number");
-        return Dim.FloorDiv(left, right);
+        {
+            var problem = Error(DiagnosticCodes.NotDivisible, site.Span, $"{left} is not divisible by {right}");
+            foreach (var label in OriginsOf(site, c))
+                problem = problem.And(label.Span, label.Text);
+            throw problem.Note($"{site.Span.Text} must be a whole number; `floor_div` and `ceil_div` round");
+        }
+
+        var quotient = Dim.FloorDiv(left, right);
+        if (!left.Names.Concat(right.Names).Any(n => n.StartsWith(Free)))
+            builder.Require(new SizeCheck(left, right * quotient, $"what `{site.Span.Text}` divides", "an exact quotient", LocationOf(site)));
+        return quotient;
     }
 
     private static Dim SizeOf(Value value, ExprSyntax site) => value switch
@@ -259,11 +281,22 @@ internal sealed partial class Elaborator
         public Shape? Shape { get; set; }
 
         public TextSpan Span { get; set; }
+
+        /// <summary>The tensor that has them.</summary>
+        public Expr? Tensor { get; set; }
+
+        /// <summary>How many axes stand before them.</summary>
+        public int Start { get; set; }
     }
 
+    /// <summary>Who gives the tensors that are matched with a type: an application, whose names for sizes are the caller's, or the body that declares it.</summary>
+    private readonly record struct Giver(ExprSyntax Site, SizeNames? Names, string Of = "");
+
     /// <summary>Matches declared tensor types with actual tensors, binding the names that are free.</summary>
-    private void Unify(IReadOnlyList<(TensorTypeSyntax Type, Expr Actual, string Name)> tensors, Context c, Leading leading, TextSpan? site)
+    private void Unify(IReadOnlyList<(TensorTypeSyntax Type, Expr Actual, string Name)> tensors, Context c, Leading leading, Giver giver)
     {
+        var site = giver.Site.Span;
+        var bound = new Dictionary<Symbol, AxisOf>();
         var open = new List<(ExprSyntax Declared, Dim Actual, TensorTypeSyntax Type, Expr Tensor, string Name, int Axis)>();
         foreach (var (type, actual, name) in tensors)
         {
@@ -274,7 +307,7 @@ internal sealed partial class Elaborator
                 throw Misfit(type, actual, name, site, $"{name} has {Axes(actual.Rank)}, and {type.Span.Text} has {(dots < 0 ? "" : "at least ")}{named}");
             var skipped = actual.Rank - named;
             if (dots >= 0)
-                UnifyLeading(new Shape(actual.Shape.Dims.AsSpan().Slice(dots, skipped)), type, actual, name, leading, site);
+                UnifyLeading(new Shape(actual.Shape.Dims.AsSpan().Slice(dots, skipped)), dots, type, actual, name, leading, giver);
             for (var i = 0; i < type.Dimensions.Length; i++)
             {
                 var axis = dots < 0 || i < dots ? i : i + skipped - 1;
@@ -287,11 +320,23 @@ internal sealed partial class Elaborator
         while (open.Count > 0)
         {
             var before = open.Count;
-            open.RemoveAll(item => Solve(item.Declared, item.Actual, c) switch
+            open.RemoveAll(item =>
             {
-                Answer.Unknown => false,
-                Answer.Proved => true,
-                _ => throw MisfitAt(item.Declared, item.Actual, item.Type, item.Tensor, item.Name, item.Axis, c, site),
+                var symbol = item.Declared.Bare is NameSyntax use ? binding.Uses.GetValueOrDefault(use) : null;
+                var isBound = symbol is not null && c.Env.Find(symbol) is not null;
+                switch (Solve(item.Declared, item.Actual, c, out var asked))
+                {
+                    case Answer.Unknown:
+                        return false;
+                    case Answer.Refuted:
+                        throw MisfitAt(item.Declared, item.Actual, item.Type, item.Tensor, item.Name, item.Axis, c, site);
+                }
+
+                if (asked is var (declared, given))
+                    builder.Require(new SizeCheck(given, declared, $"axis {item.Axis} of {item.Name}", $"{item.Type.Span.Text}{giver.Of}", LocationOf(giver.Site)));
+                if (symbol is not null)
+                    Meet(symbol, isBound, new AxisOf(item.Tensor, item.Axis), bound, c, giver);
+                return true;
             });
             if (open.Count == before)
                 throw Error(DiagnosticCodes.UnboundSize, open[0].Declared.Span, $"the names in `{open[0].Declared.Span.Text}` do not follow from the sizes that are given");
@@ -300,22 +345,32 @@ internal sealed partial class Elaborator
 
     private static string Axes(int rank) => rank == 1 ? "1 axis" : $"{rank} axes";
 
-    private void UnifyLeading(Shape found, TensorTypeSyntax type, Expr actual, string name, Leading leading, TextSpan? site)
+    private void UnifyLeading(Shape found, int start, TensorTypeSyntax type, Expr actual, string name, Leading leading, Giver giver)
     {
         if (leading.Shape is not { } expected)
         {
-            (leading.Shape, leading.Span) = (found, type.Span);
+            (leading.Shape, leading.Span, leading.Tensor, leading.Start) = (found, type.Span, actual, start);
             return;
         }
+
+        var site = giver.Site.Span;
 
         var fits = expected.Rank == found.Rank && Enumerable.Range(0, found.Rank).All(i => !Sizes.Differ(expected[i], found[i]));
         if (!fits)
             throw Misfit(type, actual, name, site, $"`...` is {expected} elsewhere in this signature, and here it would be {found}").And(leading.Span, $"`...` is {expected} here");
+        for (var i = 0; i < found.Rank; i++)
+        {
+            if (Dim.AreEqual(expected[i], found[i]) == Answer.Unknown)
+                builder.Require(new SizeCheck(found[i], expected[i], $"axis {start + i} of {name}", $"`...` in {type.Span.Text}{giver.Of}", LocationOf(giver.Site)));
+            Meet(new AxisOf(leading.Tensor!, leading.Start + i), new AxisOf(actual, start + i), giver);
+        }
     }
 
     /// <summary>Proved: fits; refuted: does not; unknown: names are missing.</summary>
-    private Answer Solve(ExprSyntax declaredSize, Dim actual, Context c)
+    /// <param name="asked">Two sizes that must be equal for it to fit, where that is open.</param>
+    private Answer Solve(ExprSyntax declaredSize, Dim actual, Context c, out (Dim Declared, Dim Given)? asked)
     {
+        asked = null;
         var free = new Dictionary<string, Symbol>();
         if (declaredSize.Bare is BinarySyntax { Rest: [.., { Operator: BinaryOperator.Divide } last] } quotient)
         {
@@ -324,52 +379,59 @@ internal sealed partial class Elaborator
             if (free.Count > 0)
                 return Answer.Unknown;
             var rest = quotient.Rest.RemoveAt(quotient.Rest.Length - 1);
-            return Solve(rest.IsEmpty ? quotient.First : new BinarySyntax(quotient.Span, quotient.First, rest), actual * divisor, c);
+            return Solve(rest.IsEmpty ? quotient.First : new BinarySyntax(quotient.Span, quotient.First, rest), actual * divisor, c, out asked);
         }
 
         var size = Size(declaredSize, c, free);
         if (free.Count == 0)
+        {
+            if (Dim.AreEqual(size, actual) == Answer.Unknown)
+                asked = (size, actual);
             return Sizes.Differ(size, actual) ? Answer.Refuted : Answer.Proved;
+        }
+
         if (free.Count > 1)
             return Answer.Unknown;
         var (key, symbol) = free.First();
-        if (size.SolveFor(key, actual) is not { } solution || solution is { IsKnown: true, Value: < 0 })
+        if (size.SolveFor(key, actual, rounded: true) is not { } solution || solution is { IsKnown: true, Value: < 0 })
             return Answer.Refuted;
+        var value = size.Substitute(n => n == key ? solution : null);
+        if (!value.Equals(actual))
+            asked = (value, actual);
         c.Env.Set(symbol, DimValue.Of(solution));
         return Answer.Proved;
     }
 
-    private static void CheckElement(TensorTypeSyntax type, Expr actual, string name, TextSpan? site)
+    private static void CheckElement(TensorTypeSyntax type, Expr actual, string name, TextSpan site)
     {
         var wanted = ElementType(type);
         if (wanted == actual.DType || (wanted == DType.Float && actual.DType.IsFloat()))
             return;
-        var problem = Error(DiagnosticCodes.ElementType, site ?? type.Span, $"{name} holds {actual.DType.Text()}, and {wanted.Text()} is needed");
-        problem = site is null ? problem : problem.And(type.Span, $"declared {type.Span.Text}");
-        throw problem.Note($"`cast(x, {wanted.Text()})` converts");
+        throw Error(DiagnosticCodes.ElementType, site, $"{name} holds {actual.DType.Text()}, and {wanted.Text()} is needed").And(type.Span, $"declared {type.Span.Text}")
+            .Note($"`cast(x, {wanted.Text()})` converts");
     }
 
-    private DiagnosticException MisfitAt(ExprSyntax size, Dim actual, TensorTypeSyntax type, Expr tensor, string name, int axis, Context c, TextSpan? site)
+    private DiagnosticException MisfitAt(ExprSyntax size, Dim actual, TensorTypeSyntax type, Expr tensor, string name, int axis, Context c, TextSpan site)
     {
         var free = new Dictionary<string, Symbol>();
         var expected = Size(size, c, free);
         var known = size.Bare is NumberSyntax ? expected.ToString() : free.Count > 0 ? $"`{size.Span.Text}`" : $"`{size.Span.Text}` = {expected}";
         var problem = Misfit(type, tensor, name, site, $"axis {axis} of {name} has size {actual}, and {known} is declared");
-        foreach (var label in OriginsOf(size, c).Append(OriginOf(tensor, axis)))
-        {
-            if (label is { } origin)
-                problem = problem.And(origin.Span, origin.Text);
-        }
-
-        return problem;
+        foreach (var label in OriginsOf(size, c))
+            problem = problem.And(label.Span, label.Text);
+        if (OriginOf(tensor, axis) is not { } origin)
+            return problem;
+        problem = problem.And(origin.Label.Span, origin.Label.Text);
+        var isInScope = origin.Maker is { } maker && size.Bare is NameSyntax && maker.Path.LastIndexOf('.') is var dot && (dot < 0 ? "" : maker.Path[..dot]) == c.Frame.Path;
+        return Remedy(origin.Maker, isInScope ? size.Span.Text : expected.IsKnown ? expected.ToString() : null) is { } remedy ? problem.Note(remedy) : problem;
     }
 
     /// <summary>Where the names of a declared size got their values.</summary>
-    private IEnumerable<Label?> OriginsOf(ExprSyntax size, Context c)
+    private IEnumerable<Label> OriginsOf(ExprSyntax size, Context c)
     {
         foreach (var name in NamesIn(size))
         {
-            if (binding.Uses.TryGetValue(name, out var symbol) && c.Env.Find(symbol) is { } value && symbol.Span != name.Span)
+            if (binding.Uses.TryGetValue(name, out var symbol) && (c.Env.Find(symbol) ?? fileValues.GetValueOrDefault(symbol)) is { } value && symbol.Span != name.Span)
                 yield return new Label(symbol.Span, $"`{symbol.Name}` is {(value is DimValue d ? d.Size.ToString() : NumberOf(value) is { } n ? Printer.Number(n) : value.Describe())} here");
         }
     }
@@ -383,11 +445,8 @@ internal sealed partial class Elaborator
         _ => [],
     };
 
-    private static DiagnosticException Misfit(TensorTypeSyntax type, Expr actual, string name, TextSpan? site, string why)
-    {
-        var problem = Error(DiagnosticCodes.DeclaredShape, site ?? type.Span, $"{name} has the shape {actual.Shape}, which is not {type.Span.Text}: {why}");
-        return site is null ? problem : problem.And(type.Span, "declared here");
-    }
+    private static DiagnosticException Misfit(TensorTypeSyntax type, Expr actual, string name, TextSpan site, string why) =>
+        Error(DiagnosticCodes.DeclaredShape, site, $"{name} has the shape {actual.Shape}, which is not {type.Span.Text}: {why}").And(type.Span, "declared here");
 
     /// <summary>A value under a written type: <c>let h: [B, T] = …</c>.</summary>
     private Value Ascribe(Value value, TypeSyntax type, ExprSyntax site, Context c)
@@ -396,7 +455,7 @@ internal sealed partial class Elaborator
         {
             case TensorTypeSyntax tensor:
                 var actual = Tensor(value, site, ElementType(tensor));
-                Unify([(tensor, actual, "this")], c, new Leading(), site.Span);
+                Unify([(tensor, actual, "this")], c, new Leading(), new Giver(site, c.Env.SizeNames));
                 return value is TensorValue ? value : new TensorValue(actual);
             case TupleTypeSyntax tuple when value is TupleValue items && items.Items.Length == tuple.Items.Length:
                 return new TupleValue([.. items.Items.Select((item, i) => Ascribe(item, tuple.Items[i], site, c))]);

@@ -67,7 +67,7 @@ internal sealed partial class Elaborator
         var context = new Context(hypers, new Frame(""), Place.Root, null);
         if (!Try(() => Hypers(model.Name.Text, model.Hypers, arguments, fileContext, context, model.Name.Span, overridable: true)))
             return null;
-        context = context.With(new Env(hypers));
+        context = context.With(new Env(hypers) { SizeNames = new SizeNames() });
         foreach (var statement in model.Body.Statements)
         {
             if (Try(() => Statement(statement, context)))
@@ -329,7 +329,12 @@ internal sealed partial class Elaborator
             throw Error(DiagnosticCodes.TypeMismatch, let.Path.Span, $"a path names a layer that is constructed, and this is {value.Describe()}").And(let.Value.Span, "the value");
         if (let.Type is not null)
             value = Ascribe(value, let.Type, let.Value, c);
-        Bind(let.Pattern, value, let.Value, c.Env.Set);
+        Bind(let.Pattern, value, let.Value, (symbol, bound) =>
+        {
+            c.Env.Set(symbol, bound);
+            if (bound is TensorValue { Expr.Args.IsEmpty: false } tensor)
+                builder.Name(tensor.Expr, symbol.Name);
+        });
     }
 
     private static IEnumerable<NamePatternSyntax> NamesOf(PatternSyntax pattern) => pattern switch
@@ -393,6 +398,7 @@ internal sealed partial class Elaborator
         {
             var variable = c.Layer?.Parameter(path, shape, initializer, options) ?? builder.Parameter(path, shape, initializer, options);
             declared.TryAdd(variable, new Label(param.Type.Span, $"`{param.Name.Text}` is declared {type.Span.Text}"));
+            NameAxes(type, variable, c);
             c.Env.Set(binding.Declared[param], new TensorValue(variable));
         }
         catch (GraphException e)
@@ -408,7 +414,9 @@ internal sealed partial class Elaborator
         builder.Location = LocationOf(buffer);
         try
         {
-            declared.TryAdd(Read(value, c), new Label(buffer.Type.Span, $"`{buffer.Name.Text}` is declared {type.Span.Text}"));
+            var variable = Read(value, c);
+            declared.TryAdd(variable, new Label(buffer.Type.Span, $"`{buffer.Name.Text}` is declared {type.Span.Text}"));
+            NameAxes(type, variable, c);
         }
         catch (GraphException e)
         {
@@ -473,6 +481,7 @@ internal sealed partial class Elaborator
         builder.Location = LocationOf(statement);
         var variable = isTarget ? builder.Target(name.Text, ElementType(type), [.. shape.Dims]) : builder.Input(name.Text, ElementType(type), [.. shape.Dims]);
         declared[variable] = new Label(type.Span, $"`{name.Text}` is declared {type.Span.Text}");
+        NameAxes(type, variable, c);
         return variable;
     }
 

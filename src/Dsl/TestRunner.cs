@@ -26,7 +26,7 @@ public static class TestRunner
     private static TestResult Run(Binding binding, Overrides overrides, TestSyntax test, Func<Model, int, IReadOnlyList<string>>? gradients)
     {
         var diagnostics = new List<Diagnostic>();
-        var elaborator = new Elaborator(binding, overrides, diagnostics.Add, test.Title.Value);
+        var elaborator = new Elaborator(binding, overrides, d => diagnostics.AddRange(d.IsError ? [d] : []), test.Title.Value);
         elaborator.Test(test, new TestChecks((assert, condition, c) => Assert(elaborator, assert, condition, c), gradients));
         return new TestResult(test.Title.Value, test.Title.Span, [.. diagnostics]);
     }

@@ -292,6 +292,9 @@ internal sealed class Env(Env? parent)
         return null;
     }
 
+    /// <summary>The names of sizes in the body that this belongs to; null at the top level.</summary>
+    public SizeNames? SizeNames { get; init; } = parent?.SizeNames;
+
     private Env? Parent { get; } = parent;
 }
 

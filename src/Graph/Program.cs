@@ -25,6 +25,12 @@ public sealed record Program(
     ImmutableArray<Named> Outputs,
     ImmutableArray<Expr> Guards)
 {
+    /// <summary>What must hold of the sizes; checked when a plan is made.</summary>
+    public ImmutableArray<SizeCheck> Checks { get; init; } = [];
+
+    /// <summary>Where nodes came from, for messages.</summary>
+    public Provenance? Provenance { get; init; }
+
     /// <summary>Everything that is computed: outputs, guards, next states.</summary>
     public ImmutableArray<Expr> Roots => [.. Outputs.Select(o => o.Value), .. Guards, .. States.Where(s => s.Next is not null).Select(s => s.Next!)];
 

@@ -105,6 +105,7 @@ public class PatternTests
     {
         var x = Expr.Variable("x", new Shape("B", 4, 6, 3));
         Assert.Same(x.Mean([1, 2]), x.Reduce("b h w c -> b c", PatternReduction.Mean));
+        Assert.Same(x.Prod([1, 2]), x.Reduce("b h w c -> b c", PatternReduction.Prod));
         Assert.Same(x.ReduceMax([1, 2]).Transpose(1, 0), x.Reduce("b ... c -> c b", PatternReduction.Max));
         Assert.Same(x.Sum(), x.Reduce("b h w c ->", PatternReduction.Sum));
         Assert.Equal("[B, 2, 3, 3]", x.Reduce("b (h p) (w q) c -> b h w c", PatternReduction.Min, ("p", 2), ("q", 2)).Shape.ToString());

@@ -7,7 +7,7 @@ namespace Dnn.Backend;
 /// The blocking follows K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34 (3), 2008, with
 /// packing only where it pays.
 /// </remarks>
-internal static unsafe class GemmBlock<T, V, S>
+internal static unsafe partial class GemmBlock<T, V, S>
     where T : unmanaged
     where V : struct
     where S : struct, ISimd<T, V>

@@ -48,6 +48,9 @@ public unsafe struct MatrixProductArgs<T>
 
     public nint BCol { get; init; }
 
+    /// <summary>Whether <see cref="B"/> is what <see cref="PackedOperand"/> made of it for products of <see cref="M"/> rows; its strides then mean nothing. For one matrix alone.</summary>
+    internal bool IsPacked { get; init; }
+
     /// <summary>The first element of C; element (i, j) is at <c>i·CRow + j</c>.</summary>
     public T* C { get; init; }
 

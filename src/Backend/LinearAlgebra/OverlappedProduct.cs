@@ -266,6 +266,12 @@ internal unsafe interface IProducts<T> : IProducts
     /// <inheritdoc cref="OverlappedProduct{T, V, S}.Pack"/>
     void Pack(OverlappedPlan plan, T* b, T* packed, int firstPanel, int endPanel);
 
+    /// <inheritdoc cref="GemmBlock{T, V, S}.PackOperand"/>
+    void PackOperand(int m, int n, int k, T* b, nint bRow, nint bCol, T* packed);
+
+    /// <inheritdoc cref="GemmBlock{T, V, S}.MultiplyRow"/>
+    void MultiplyRow(int n, int k, T* a, nint aCol, T* b, T* c, bool accumulate, bool backwards);
+
     /// <inheritdoc cref="OverlappedProduct{T, V, S}.Run"/>
     void Run(OverlappedPlan plan, T* a, T* b, T* c, bool isPacked, long start, long end, int firstPanel, int endPanel);
 }
@@ -277,6 +283,9 @@ internal interface IProducts
 
     /// <summary>Columns of all panels.</summary>
     long PaddedColumns(OverlappedPlan plan);
+
+    /// <inheritdoc cref="PackedOperand.Elements{T}"/>
+    long PackedElements(int m, int n, int k);
 }
 
 /// <summary>The products of an instruction set.</summary>
@@ -309,6 +318,16 @@ internal sealed unsafe class Products<T, V, S> : IProducts<T>
     public long PaddedColumns(OverlappedPlan plan) => (long)Panels(plan) * GemmBlock<T, V, S>.TileColumns;
 
     public void Pack(OverlappedPlan plan, T* b, T* packed, int firstPanel, int endPanel) => OverlappedProduct<T, V, S>.Pack(plan, b, packed, firstPanel, endPanel);
+
+    public long PackedElements(int m, int n, int k)
+    {
+        var width = GemmBlock<T, V, S>.PanelColumns(m);
+        return (long)k * ((n + width - 1) / width * width);
+    }
+
+    public void PackOperand(int m, int n, int k, T* b, nint bRow, nint bCol, T* packed) => GemmBlock<T, V, S>.PackOperand(m, n, k, b, bRow, bCol, packed);
+
+    public void MultiplyRow(int n, int k, T* a, nint aCol, T* b, T* c, bool accumulate, bool backwards) => GemmBlock<T, V, S>.MultiplyRow(n, k, a, aCol, b, c, accumulate, backwards);
 
     public void Run(OverlappedPlan plan, T* a, T* b, T* c, bool isPacked, long start, long end, int firstPanel, int endPanel) =>
         OverlappedProduct<T, V, S>.Run(plan, a, isPacked ? null : b, c, isPacked ? b : null, start, end, firstPanel, endPanel);

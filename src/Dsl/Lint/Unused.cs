@@ -44,6 +44,9 @@ internal sealed class Unused() : LintRule(Row("DNN1011", "parameter, input or la
             yield return At(scope, $"no output and no loss depends on the result of this {scope.Kind} `{scope.Path}`: {count:N0} parameters in vain", count);
         }
 
+        foreach (var (path, kind, location) in model.Idle)
+            yield return new Finding(Descriptor, $"this {kind} `{path}` is applied to nothing: it has no parameters yet, and never gets any") { Number = 0, Location = location, Path = path, Edit = new RemoveLine("take the line out", IsSafe: true) };
+
         foreach (var parameter in model.Parameters.Where(p => !used.Contains(p.Variable) && !covered.Contains(p.Path)))
         {
             var count = parameter.Shape.ElementCount.Value;

@@ -166,6 +166,16 @@ public static partial class Layers
         return new("sequential", (_, inputs) => all.Aggregate(inputs, (x, layer) => layer.ApplyAll(x)));
     }
 
+    /// <summary>So many layers in series, each made afresh: <c>Layers.Repeat(4, i =&gt; Layers.Dense(64))</c>.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="make">Makes the layer of a number, from 0; return one instance each time to share its parameters.</param>
+    public static Layer Repeat(int count, Func<int, Layer> make)
+    {
+        ArgumentNullException.ThrowIfNull(make);
+        Ranges.Count("repeat", "n", count, least: 0);
+        return Sequential([.. Enumerable.Range(0, count).Select(make)]);
+    }
+
     /// <summary>A function of expressions as a layer: <c>Layers.Function("gelu", x =&gt; x.Gelu())</c>.</summary>
     public static Layer Function(string kind, Func<Expr, Expr> function) => new(kind, (_, x) => function(x));
 

@@ -59,8 +59,25 @@ public sealed class OptimizerContext
 }
 
 /// <summary>How a gradient moves a parameter: a description that becomes part of the training step's graph.</summary>
-public abstract record Optimizer(Schedule LearningRate)
+public abstract record Optimizer
 {
+    /// <param name="learningRate">The learning rate by steps.</param>
+    /// <exception cref="RangeException">A number of the optimizer is out of range.</exception>
+    protected Optimizer(Schedule learningRate)
+    {
+        LearningRate = learningRate ?? throw new ArgumentNullException(nameof(learningRate));
+
+        // The properties of a positional record have their values before this.
+        Check();
+    }
+
+    /// <summary>The learning rate by steps.</summary>
+    public Schedule LearningRate { get; init; }
+
+    /// <summary>Refuses numbers out of range.</summary>
+    /// <exception cref="RangeException">A number is out of range.</exception>
+    internal abstract void Check();
+
     /// <summary>λ in decoupled weight decay w ← w − lr · λ · w, where the optimizer has it.</summary>
     public virtual double WeightDecay => 0;
 
@@ -80,6 +97,8 @@ public abstract record Optimizer(Schedule LearningRate)
 /// <summary>v ← μv + g; w ← w − lr · v, or with Nesterov w ← w − lr · (g + μv) (Sutskever et al. 2013).</summary>
 public sealed record Sgd(Schedule LearningRate, double Momentum = 0, bool Nesterov = false) : Optimizer(LearningRate)
 {
+    internal override void Check() => Ranges.Share("sgd", "momentum", Momentum);
+
     public override Expr Step(OptimizerContext context)
     {
         if (Momentum == 0)
@@ -92,6 +111,16 @@ public sealed record Sgd(Schedule LearningRate, double Momentum = 0, bool Nester
 /// <summary>m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − lr · m̂ / (√v̂ + ε) (Kingma and Ba 2015).</summary>
 public record Adam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8) : Optimizer(LearningRate)
 {
+    internal override void Check()
+    {
+        Ranges.Share(Name, "betas", Beta1);
+        Ranges.Share(Name, "betas", Beta2);
+        Ranges.NotNegative(Name, "eps", Epsilon);
+        Ranges.NotNegative(Name, "weight_decay", WeightDecay);
+    }
+
+    private protected virtual string Name => "adam";
+
     public override Expr Step(OptimizerContext context)
     {
         var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
@@ -106,11 +135,20 @@ public sealed record AdamW(Schedule LearningRate, double Beta1 = 0.9, double Bet
     : Adam(LearningRate, Beta1, Beta2, Epsilon)
 {
     public override double WeightDecay => Decay;
+
+    private protected override string Name => "adamw";
 }
 
 /// <summary>v ← ρv + (1 − ρ)g²; w ← w − lr · g / (√v + ε), with optional momentum on the quotient (Tieleman and Hinton 2012).</summary>
 public sealed record RmsProp(Schedule LearningRate, double Rho = 0.99, double Epsilon = 1e-8, double Momentum = 0) : Optimizer(LearningRate)
 {
+    internal override void Check()
+    {
+        Ranges.Share("rmsprop", "rho", Rho);
+        Ranges.NotNegative("rmsprop", "eps", Epsilon);
+        Ranges.Share("rmsprop", "momentum", Momentum);
+    }
+
     public override Expr Step(OptimizerContext context)
     {
         var v = context.State("s", s => (Rho * s) + ((1 - Rho) * context.Gradient.Square()));
@@ -123,6 +161,8 @@ public sealed record RmsProp(Schedule LearningRate, double Rho = 0.99, double Ep
 /// <summary>s ← s + g²; w ← w − lr · g / (√s + ε) (Duchi et al. 2011).</summary>
 public sealed record Adagrad(Schedule LearningRate, double Epsilon = 1e-10) : Optimizer(LearningRate)
 {
+    internal override void Check() => Ranges.NotNegative("adagrad", "eps", Epsilon);
+
     public override Expr Step(OptimizerContext context)
     {
         var s = context.State("s", s => s + context.Gradient.Square());
@@ -136,6 +176,13 @@ public sealed record Adagrad(Schedule LearningRate, double Epsilon = 1e-10) : Op
 /// </summary>
 public sealed record Nadam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8) : Optimizer(LearningRate)
 {
+    internal override void Check()
+    {
+        Ranges.Share("nadam", "betas", Beta1);
+        Ranges.Share("nadam", "betas", Beta2);
+        Ranges.NotNegative("nadam", "eps", Epsilon);
+    }
+
     public override Expr Step(OptimizerContext context)
     {
         var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
@@ -152,6 +199,14 @@ public sealed record Lamb(Schedule LearningRate, double Beta1 = 0.9, double Beta
 {
     /// <summary>λ, which here is scaled with the rest of the step.</summary>
     public override double WeightDecay => Decay;
+
+    internal override void Check()
+    {
+        Ranges.Share("lamb", "betas", Beta1);
+        Ranges.Share("lamb", "betas", Beta2);
+        Ranges.NotNegative("lamb", "eps", Epsilon);
+        Ranges.NotNegative("lamb", "weight_decay", Decay);
+    }
 
     public override Expr Step(OptimizerContext context)
     {
@@ -171,6 +226,13 @@ public sealed record Lamb(Schedule LearningRate, double Beta1 = 0.9, double Beta
 public sealed record Lion(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.99, double Decay = 0.01) : Optimizer(LearningRate)
 {
     public override double WeightDecay => Decay;
+
+    internal override void Check()
+    {
+        Ranges.Share("lion", "betas", Beta1);
+        Ranges.Share("lion", "betas", Beta2);
+        Ranges.NotNegative("lion", "weight_decay", Decay);
+    }
 
     public override Expr Step(OptimizerContext context)
     {

@@ -33,6 +33,7 @@ public enum PatternReduction
     Sum,
     Max,
     Min,
+    Prod,
 }
 
 /// <summary>
@@ -140,6 +141,7 @@ public static class Patterns
                 PatternReduction.Mean => apart.Mean(gone),
                 PatternReduction.Max => apart.ReduceMax(gone),
                 PatternReduction.Min => apart.ReduceMin(gone),
+                PatternReduction.Prod => apart.Prod(gone),
                 _ => apart.Sum(gone),
             };
             names.RemoveAll(n => !wanted.Contains(n));
@@ -184,7 +186,7 @@ public static class Patterns
             foreach (var axis in after.Values.Where(a => !before.ContainsKey(a.Name)))
                 throw Bad($"`{axis.Name}` stands on the right only; a new axis is written 1, and broadcast_to repeats along it", axis.Start, axis.Length);
             if (!reduces && before.Values.FirstOrDefault(a => !after.ContainsKey(a.Name)) is { Name: not null } lost)
-                throw Bad($"`{lost.Name}` stands on the left only; `reduce` takes the mean, sum, maximum or minimum over an axis", lost.Start, lost.Length);
+                throw Bad($"`{lost.Name}` stands on the left only; `reduce` takes the mean, sum, product, maximum or minimum over an axis", lost.Start, lost.Length);
             return (left, right);
         }
 
@@ -222,7 +224,7 @@ public static class Patterns
                 if (open.Length == 1 && !Dim.TryDivide(size, product, out quotient))
                 {
                     if (size.IsKnown && product.IsKnown)
-                        throw Misfit($"{product} does not divide {size}, the size of axis {axis - 1} of {shape}", group.Start, group.Length);
+                        throw Misfit($"{product} does not divide {size}, the size of axis {axis - 1} of {shape}{Nearest(product.Value, size.Value)}", group.Start, group.Length);
                     quotient = Dim.FloorDiv(size, product);
                 }
 
@@ -309,6 +311,19 @@ public static class Patterns
         private bool At(string token) => string.CompareOrdinal(text, at, token, 0, token.Length) == 0;
 
         private PatternException Bad(string what, int start, int length) => new(function, text, what, start, length);
+
+        /// <summary>The numbers next to one that does not divide that do.</summary>
+        private static string Nearest(long divisor, long size)
+        {
+            if (divisor <= 0 || size <= 0)
+                return "";
+            var (below, above) = (Math.Min(divisor, size), divisor);
+            while (size % below != 0)
+                below--;
+            while (above < size && size % above != 0)
+                above++;
+            return above < size ? $"; {below} and {above} do" : $"; {below} does";
+        }
 
         private PatternException Misfit(string what, int start, int length) => new(function, text, what, start, length, isMisfit: true);
     }

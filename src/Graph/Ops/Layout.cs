@@ -304,7 +304,12 @@ public sealed record Concat(int Axis) : Op
                 throw Misfit($"takes tensors of one element type, not {first} and {arg}; cast one of them");
             if (arg.Rank != first.Rank)
                 throw new ShapeException($"{Name}: {first.Shape} and {arg.Shape} have different numbers of axes", first.Shape, arg.Shape);
-            RequireSame(first.Shape.With(Axis, Dim.One), arg.Shape.With(Axis, Dim.One));
+            for (var i = 0; i < first.Rank; i++)
+            {
+                if (i != Axis && Dim.AreEqual(first.Shape[i], arg.Shape[i]) == Answer.Refuted)
+                    throw new ShapeException($"{Name} along axis {Axis}: {first.Shape} and {arg.Shape} differ in axis {i}: {first.Shape[i]} is not {arg.Shape[i]}", first.Shape, arg.Shape, i);
+            }
+
             size += arg.Shape[Axis];
         }
 

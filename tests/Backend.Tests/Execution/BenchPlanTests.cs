@@ -16,8 +16,9 @@ public class BenchPlanTests
         var text = new StringBuilder();
         foreach (var path in Directory.EnumerateFiles(RepoRoot.Combine("examples", "bench"), "*.dnn").Order(StringComparer.Ordinal))
         {
-            var model = Compiler.Load(path);
-            var recipe = new TrainingRecipe { Optimizer = new Adam(0.001) };
+            var file = Compiler.Compile(path);
+            var model = file.Model!;
+            var recipe = file.Recipe ?? new TrainingRecipe { Optimizer = new Adam(0.001) };
             Describe("train", TrainingStep.Build(model, recipe, 100), 32);
             Describe("infer", TrainingStep.Prediction(model), 1);
 

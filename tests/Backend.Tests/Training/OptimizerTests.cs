@@ -153,9 +153,47 @@ public class OptimizerTests
     [Fact]
     public void Pieces_that_do_not_fit_are_explained()
     {
-        Assert.Contains("begins at a number of steps, not at -1", Assert.Throws<GraphException>(() => new ThenSchedule(1, 2, -1)).Message, StringComparison.Ordinal);
+        Assert.Contains("`at` of then is at least 0", Assert.Throws<RangeException>(() => new ThenSchedule(1, 2, -1)).Message, StringComparison.Ordinal);
         Assert.Contains("2 boundaries make 3 pieces, and there are 1 rates", Assert.Throws<GraphException>(() => new PiecewiseSchedule([1, 2], [0.1])).Message, StringComparison.Ordinal);
         Assert.Contains("[2, 1] must increase", Assert.Throws<GraphException>(() => new PiecewiseSchedule([2, 1], [1, 2, 3])).Message, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<Type, string> Numbers
+    {
+        get
+        {
+            var data = new TheoryData<Type, string>();
+            foreach (var type in typeof(Optimizer).Assembly.GetTypes().Where(t => !t.IsAbstract && (t.IsSubclassOf(typeof(Optimizer)) || t.IsSubclassOf(typeof(Schedule)))))
+            {
+                foreach (var parameter in type.GetConstructors()[0].GetParameters().Where(p => (Nullable.GetUnderlyingType(p.ParameterType) ?? p.ParameterType) == typeof(double) || p.ParameterType == typeof(int)))
+                    data.Add(type, parameter.Name!);
+            }
+
+            return data;
+        }
+    }
+
+    /// <summary>A description with a number out of its range cannot be made, in any language.</summary>
+    [Theory]
+    [MemberData(nameof(Numbers))]
+    public void Every_number_has_a_range(Type type, string name)
+    {
+        var constructor = type.GetConstructors()[0];
+        foreach (var bad in constructor.GetParameters().Single(p => p.Name == name).ParameterType == typeof(int) ? (object[])[-1, 0] : [-1.0, double.NaN, double.PositiveInfinity])
+        {
+            var arguments = constructor.GetParameters().Select(p => p.Name == name ? bad : p.HasDefaultValue ? p.DefaultValue : p.ParameterType == typeof(Schedule) ? new ConstantSchedule(0.1) : p.ParameterType == typeof(double) ? 1.0 : Activator.CreateInstance(p.ParameterType));
+            var thrown = Assert.IsType<RangeException>(Assert.Throws<System.Reflection.TargetInvocationException>(() => constructor.Invoke([.. arguments])).InnerException);
+            Assert.Matches(@"^`\w+` of [\w ]+ is (at least|above|between) .*, not (-1|0|nan|inf)$", thrown.Message);
+        }
+    }
+
+    [Fact]
+    public void Training_has_ranges()
+    {
+        Assert.Equal("`momentum` of sgd is at least 0 and below 1, not 2", Assert.Throws<RangeException>(() => new OptimizerLine(new Sgd(0.1) with { Momentum = 2 })).Message);
+        Assert.Contains("`every` of an optimizer is at least 1", Assert.Throws<RangeException>(() => new OptimizerLine(new Sgd(1)) { Every = 0 }).Message, StringComparison.Ordinal);
+        foreach (Func<TrainingRecipe> make in (Func<TrainingRecipe>[])[() => new() { Batch = 0 }, () => new() { Epochs = -1 }, () => new() { Steps = -1 }, () => new() { Accumulate = 0 }, () => new() { ClipNorm = 0 }, () => new() { ClipValue = double.NaN }, () => new() { Ema = 1 }, () => new() { LogEvery = 0 }])
+            Assert.Contains(" of training is ", Assert.Throws<RangeException>(make).Message, StringComparison.Ordinal);
     }
 
     private static double Half(double from, double to, double t) => to + ((from - to) * 0.5 * (1 + Math.Cos(Math.PI * t)));

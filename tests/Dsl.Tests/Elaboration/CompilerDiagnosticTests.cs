@@ -129,6 +129,7 @@ public class CompilerDiagnosticTests
               in `block_1.gate_0` at m.dnn:6:31
               in `block_1` at m.dnn:10:31
               note: sizes are compared from the last axis on; they must be equal, or one of them 1 or missing
+              note: `block_1.gate_0.dense_0` fits with `units = 8`
 
             """, new DiagnosticFormatter().Format(found), ignoreLineEndingDifferences: true);
     }

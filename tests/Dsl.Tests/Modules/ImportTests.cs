@@ -174,6 +174,7 @@ public class ImportTests
                |            ------ `x` is declared [B, 4]
               in `f_0` at p/main.dnn:4:19
               note: sizes are compared from the last axis on; they must be equal, or one of them 1 or missing
+              note: `f_0.dense_0` fits with `units = 4`
 
             """, new DiagnosticFormatter().Format(found), ignoreLineEndingDifferences: true);
     }
