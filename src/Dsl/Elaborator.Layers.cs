@@ -47,7 +47,24 @@ internal sealed partial class Elaborator
     {
         var place = PlaceOf(call, c);
         var args = Arguments(entry, call.Arguments, [], call, c, place);
-        return Construct(call, place, c, null, entry, _ => ((Layer)entry.Make(args)!).Written(Notation(entry, args)));
+        return Construct(call, place, c, null, entry, _ =>
+        {
+            try
+            {
+                return ((Layer)entry.Make(args)!).Written(Notation(entry, args));
+            }
+            catch (RangeException e)
+            {
+                throw Error(DiagnosticCodes.InvalidArgument, ArgumentOf(entry, call.Arguments, e.Argument)?.Span ?? call.Span, e.Message);
+            }
+        });
+    }
+
+    /// <summary>The argument of a parameter, by name or place; null where it is not given.</summary>
+    private static ExprSyntax? ArgumentOf(CatalogEntry entry, ImmutableArray<ArgumentSyntax> arguments, string name)
+    {
+        var place = Enumerable.Range(0, entry.Parameters.Length).FirstOrDefault(i => entry.Parameters[i].Name == name, -1);
+        return (arguments.FirstOrDefault(a => a.Name?.Text == name) ?? arguments.Where((a, i) => i == place && a.Name is null).FirstOrDefault())?.Value;
     }
 
     private static LayerNotation? Notation(CatalogEntry entry, Args args) => entry.Parameters.Any(p => p.IsTensor || p.IsVariadic || p.Kind is ParameterKind.Layer or ParameterKind.Any)
