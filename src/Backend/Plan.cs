@@ -30,7 +30,7 @@ public sealed class Plan
         (Program, Options) = (program, options);
         Sizes = sizes.ToImmutableSortedDictionary(StringComparer.Ordinal);
         (lowered, var nodes) = Planner.Lower(program, sizes, options);
-        schedule = Scheduler.Run(lowered, options.Fuse);
+        schedule = Scheduler.Run(lowered, options.Fuse, settles: options.Fuse);
         Inputs = [.. program.Inputs.Select(i => Describe(i.Name, i.Value))];
         States = [.. program.States.Select(s => Describe(s.Name, s.Variable))];
         Outputs = [.. program.Outputs.Select(o => Describe(o.Name, o.Value))];
@@ -76,6 +76,9 @@ public sealed class Plan
     internal IReadOnlyList<Constant> Constants => lowered.Constants;
 
     internal int GuardAt => schedule.GuardAt;
+
+    /// <summary>The number of instructions, at the start, that run again only when a state was given a value.</summary>
+    internal int SettledCount => schedule.SettledCount;
 
     internal IReadOnlyList<View> Guards => lowered.Guards;
 

@@ -165,6 +165,9 @@ public sealed class CatalogEntry
     /// <summary>Makes what the name means: an <see cref="Expr"/>, a <see cref="Graph.Layer"/>, a description. Null where the elaborator itself does.</summary>
     internal Func<Args, object?> Make { get; }
 
+    /// <summary>Whether its tensors broadcast, as those of an operator do.</summary>
+    internal bool Broadcasts => Shapes.StartsWith("shapes broadcast", StringComparison.Ordinal);
+
     /// <summary>Whether each evaluation of a call makes an instance.</summary>
     internal bool IsConstructor => Kind is CatalogKind.Layer or CatalogKind.Combinator;
 
@@ -324,7 +327,8 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
     /// <summary>Applies a layer that is made anew under each name; null for the default.</summary>
     public Func<LayerContext, string, Expr, Expr>? Recipe(string name) => (Func<LayerContext, string, Expr, Expr>?)Get(name);
 
-    public Expr RandomKey() => randomKey();
+    /// <summary>The key that was given, or that of the place.</summary>
+    public Expr RandomKey() => OptionalTensor("key") ?? randomKey();
 
     public LossReduction Reduction => Text("reduction") switch
     {

@@ -21,6 +21,11 @@ public static class Formatter
     /// <summary>How far the last argument of a call, or the right side of an operator, may start into its construct and still stay on the line.</summary>
     private const int MaxHead = 50;
 
+    /// <summary>A model as source in the canonical layout.</summary>
+    /// <param name="model">The model, from wherever it comes.</param>
+    /// <param name="flat">Whether layers and functions are taken apart into operations.</param>
+    public static string Format(Graph.Model model, bool flat = false) => Format(Parser.Parse(new SourceText(Graph.ModelPrinter.ToSource(model, flat))));
+
     /// <summary>The text in canonical layout. A tree with errors gives its text as it is.</summary>
     public static string Format(SyntaxTree tree) =>
         tree.Diagnostics.Any(d => d.IsError) ? tree.Source.Text : new Writer(new Plan(tree)).Write();

@@ -62,7 +62,7 @@ public class StandardLibraryTests
         { "std.vision.resnet50", "[B, 32, 32, 3]", "resnet50(classes = 5)", "[B, 5]" },
     };
 
-    private static Model Model(string name, string input, string expression) => Compile.Model(Text(name, input, expression));
+    internal static Model Model(string name, string input, string expression) => Compile.Model(Text(name, input, expression));
 
     private static string Text(string name, string input, string expression) => (
         $"import {name[..name.LastIndexOf('.')]} ({name[(name.LastIndexOf('.') + 1)..]})\nmodel M() {{\n  input x: {input}\n  let y = x |> {expression}\n  output out = y\n  loss mean(y ** 2)\n}}\n");
