@@ -287,6 +287,26 @@ public static class Scans
             ModelBuilder.Current?.Provenance);
     }
 
+    /// <summary>What is in the place of a node came from where that did.</summary>
+    private sealed class SamePlace(Provenance provenance) : IDerivationListener
+    {
+        public void Derived(Expr result, Expr origin)
+        {
+            if (provenance.Find(origin) is { } known)
+                provenance.Record(result, known.Location, known.Scope);
+        }
+    }
+
+    /// <summary>As <see cref="Build"/>, for a recurrence of a model whose step names its constants, as printed graphs have it.</summary>
+    public static Step Closed(ImmutableArray<Expr> args, ImmutableArray<Expr> placeholders, ImmutableArray<Expr> next, ImmutableArray<Expr> outputs, int sequences, Dim length, bool reverse)
+    {
+        var own = next.Length + sequences;
+        var constants = Enumerable.Range(own, args.Length - own).ToDictionary(i => placeholders[i], i => args[i]);
+        if (ModelBuilder.Current is { } builder)
+            builder.Keep(placeholders[..own], Expr.Substitute([.. next, .. outputs], constants, new SamePlace(builder.Provenance)));
+        return Build(args, placeholders, next, outputs, sequences, length, reverse);
+    }
+
     /// <summary>The nodes of a scan on <paramref name="args"/> whose body is written over <paramref name="placeholders"/>, one for each argument.</summary>
     public static Step Build(ImmutableArray<Expr> args, ImmutableArray<Expr> placeholders, ImmutableArray<Expr> next, ImmutableArray<Expr> outputs, int sequences, Dim length, bool reverse, IDerivationListener? listener = null)
     {
