@@ -24,7 +24,7 @@ internal sealed class BenchCommand : CliCommand
     public BenchCommand()
         : base("bench", "Times training steps or inference of a model on made data.", "dnn bench examples/digits.dnn --mode train --batch 64")
     {
-        mode.AcceptOnlyFromAmong("train", "infer");
+        Common.OneOf(mode, "train", "infer");
         Arguments.Add(file);
         foreach (var option in new Option[] { mode, batch, steps, kernels, phases, threads, dtype, provider })
             Options.Add(option);

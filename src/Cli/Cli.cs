@@ -26,7 +26,7 @@ public static class Cli
     public static int Main(string[] args)
     {
         CompileAhead(args);
-        using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 14);
+        using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 14) { AutoFlush = !Console.IsOutputRedirected };
         using var error = new StreamWriter(Console.OpenStandardError(), new UTF8Encoding(false), 1 << 10) { AutoFlush = true };
         using var interruption = new Interruption();
         var plain = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 } || Environment.GetEnvironmentVariable("TERM") == "dumb";
@@ -37,9 +37,21 @@ public static class Cli
             OutputColors = !plain && !Console.IsOutputRedirected,
             ErrorColors = !plain && !Console.IsErrorRedirected,
             IsInteractive = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
-            Width = Console.IsOutputRedirected ? null : Console.WindowWidth,
+            Width = Columns(),
         };
         return Run(args, terminal);
+    }
+
+    private static int? Columns()
+    {
+        try
+        {
+            return Console.IsOutputRedirected && Console.IsErrorRedirected ? null : Console.WindowWidth;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
     }
 
     /// <summary>
@@ -162,6 +174,10 @@ public static class Cli
                 var near = Suggestion.Closest(token.Split('=')[0], candidates);
                 var what = isOption ? "unknown option" : Chosen is null ? "unknown command" : "one argument too many:";
                 messages.Add($"{what} '{token}'{(near is null ? "" : $"; did you mean '{near}'?")}");
+
+                // What follows a command that nobody knows was meant for it.
+                if (Chosen is null)
+                    break;
             }
 
             if (messages.Count > 0)
@@ -172,6 +188,8 @@ public static class Cli
                     messages.Add($"`dnn {Parsed.CommandResult.Command.Name}` needs {argument.HelpName}");
             }
 
+            foreach (var option in Parsed.CommandResult.Command.Options.Where(o => o.Required && Parsed.GetResult(o) is not { IdentifierToken: not null }))
+                messages.Add($"`dnn {Parsed.CommandResult.Command.Name}` needs {option.Name} {option.HelpName}");
             return messages.Count > 0 ? messages : [.. Parsed.Errors.Select(e => e.Message.TrimEnd('.'))];
         }
     }

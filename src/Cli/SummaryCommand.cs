@@ -8,6 +8,9 @@ namespace Dnn.Cli;
 /// <summary>A table of the layers: what comes out, parameters, operations, memory.</summary>
 internal sealed class SummaryCommand : CliCommand
 {
+    /// <summary>Columns of a table that goes to a file, and those that one has at least.</summary>
+    private const int Wide = 200, Narrow = 80;
+
     private readonly Argument<string> file = Common.File();
 
     public SummaryCommand()
@@ -105,7 +108,7 @@ internal sealed class SummaryCommand : CliCommand
             Ansi = terminal.OutputColors ? AnsiSupport.Yes : AnsiSupport.No,
             ColorSystem = terminal.OutputColors ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
         });
-        console.Profile.Width = terminal.Width ?? 200;
+        console.Profile.Width = Math.Max(terminal.Width ?? Wide, Narrow);
         console.Profile.Capabilities.Unicode = true;
         return console;
     }

@@ -118,11 +118,11 @@ public static partial class Catalog
             Function("iota", "n: size", "0, 1, … n − 1", "→ int[n]", "", a => Expr.Iota(new Shape(a.Size("n")), 0)),
             Function("cast", "x, to: dtype", "x in another element type; floats to int drop the fraction", "[...] → [...]", "", a => a.Tensor("x").Cast(a.DType("to"))),
 
-            Function("random.normal", "shape: shape, mean: float = 0, std: float = 1", "mean + std · N(0, 1)", "→ shape", "The key is made of seed, step and place: two draws differ, a `let` is one draw.",
+            Function("random.normal", "shape: shape, mean: float = 0, std: float = 1, key: integers = none", "mean + std · N(0, 1)", "→ shape", "The key is made of seed, step and place, so that two draws differ and a `let` is one draw; one that is given (prim.rng_fold makes one of another and a number) gives the same numbers wherever it is used.",
                 a => a.Float("mean") + (a.Float("std") * Rng.Normal(a.RandomKey(), a.Shape("shape")!))),
-            Function("random.uniform", "shape: shape, lo: float = 0, hi: float = 1", "U[lo, hi)", "→ shape", "",
+            Function("random.uniform", "shape: shape, lo: float = 0, hi: float = 1, key: integers = none", "U[lo, hi)", "→ shape", "",
                 a => a.Float("lo") + ((a.Float("hi") - a.Float("lo")) * Rng.Uniform(a.RandomKey(), a.Shape("shape")!))),
-            Function("random.bernoulli", "shape: shape, p: float = 0.5", "true with probability p", "→ bool, shape", "", a => Rng.Bernoulli(a.RandomKey(), a.Shape("shape")!, a.Float("p"))),
+            Function("random.bernoulli", "shape: shape, p: float = 0.5, key: integers = none", "true with probability p", "→ bool, shape", "", a => Rng.Bernoulli(a.RandomKey(), a.Shape("shape")!, a.Float("p"))),
 
             Loss("cross_entropy", "logits, labels, smoothing: float = 0, ignore: int = none" + Weighted, "−log softmax(logits)[label]", "[..., classes] with int[...] or probabilities [..., classes] → []",
                 "Takes logits: no softmax before it. Labels equal to `ignore` do not count; smoothing mixes in 1 / classes (Szegedy et al. 2016).",
@@ -183,9 +183,9 @@ public static partial class Catalog
             throw new ShapeException($"reshape: one size of {shape} may be −1, not {open.Length}", x.Shape, shape);
         var others = shape.RemoveAt(open[0]).ElementCount;
         var count = x.Shape.ElementCount;
-        if (others.Equals(Dim.Zero) || (!Dim.TryDivide(count, others, out var size) && (count.IsKnown || others.IsKnown)))
+        if (others.Equals(Dim.Zero) || Dim.FloorDiv(count, others) is not { } size || Sizes.Differ(count, others * size))
             throw new ShapeException($"reshape: the {count} elements of {x.Shape} do not divide into {shape}", x.Shape, shape);
-        return x.Reshape(shape.With(open[0], size.Equals(Dim.Zero) ? Dim.FloorDiv(count, others) : size));
+        return x.Reshape(shape.With(open[0], size));
     }
 
     private static Expr Transpose(Expr x, int[] axes)

@@ -90,10 +90,12 @@ internal sealed partial class Elaborator
         }
 
         builder.Location = LocationOf(at);
+        var before = builder.ScopeCount;
+        Expr? key = null;
         object? result;
         try
         {
-            result = entry.Make(new Args(entry, converted, () => RandomKey(c)));
+            result = entry.Make(new Args(entry, converted, () => key = RandomKey(c)));
         }
         catch (PatternException e)
         {
@@ -117,8 +119,12 @@ internal sealed partial class Elaborator
             case Expr expr when isStatic && tensors > 0 && expr.Shape.IsScalar:
                 return StaticValue(expr);
             case Expr expr:
+                if (Notation(entry, given, converted, key) is { } notation)
+                    builder.Note(expr, notation, before);
                 builder.Record(expr);
                 CheckSize(expr, at);
+                if (entry.Broadcasts)
+                    CheckRepeated(expr, operands, at);
                 Meetings([expr], operands, at, c);
                 return new TensorValue(expr);
             case ImmutableArray<Expr> several:
@@ -142,6 +148,51 @@ internal sealed partial class Elaborator
             default:
                 throw new InvalidOperationException($"{entry.Name} gave {result}");
         }
+    }
+
+    /// <summary>How the call of a function is printed; null where an argument has no notation.</summary>
+    private static FunctionCall? Notation(CatalogEntry entry, Value?[] given, object?[] converted, Expr? key)
+    {
+        if (entry.Kind is not (CatalogKind.Function or CatalogKind.Loss or CatalogKind.Metric))
+            return null;
+        var arguments = ImmutableArray.CreateBuilder<FunctionArgument>();
+        var isNamed = false;
+        for (var i = 0; i < given.Length; i++)
+        {
+            var parameter = entry.Parameters[i];
+            if (given[i] is null)
+            {
+                isNamed = true;
+                continue;
+            }
+
+            var name = isNamed ? parameter.Name : null;
+            switch (converted[i])
+            {
+                case Expr tensor:
+                    arguments.Add(new FunctionArgument(name, [tensor], null));
+                    break;
+                case ImmutableArray<Expr> several when parameter.IsVariadic:
+                    arguments.AddRange(several.Select(t => new FunctionArgument(null, [t], null)));
+                    break;
+                case ImmutableArray<Expr> several:
+                    arguments.Add(new FunctionArgument(name, several, null, IsList: true));
+                    break;
+                case ImmutableArray<(string Name, Dim Size)> sizes:
+                    arguments.AddRange(sizes.Select(s => new FunctionArgument(s.Name, [], s.Size.ToString()) { Sizes = [s.Size] }));
+                    break;
+                default:
+                    if (parameter.Kind is ParameterKind.Any or ParameterKind.Layer or ParameterKind.Recipe || LayerNotation.Text(converted[i]) is not { } text)
+                        return null;
+                    text = parameter.Kind == ParameterKind.Axis && converted[i] is null ? "all" : text;
+                    arguments.Add(new FunctionArgument(name, [], text) { Sizes = converted[i] is Shape shape ? [.. shape.Dims] : converted[i] is Dim size ? [size] : [] });
+                    break;
+            }
+        }
+
+        if (key is not null)
+            arguments.Add(new FunctionArgument("key", [key], null));
+        return arguments.Count == 0 ? null : new FunctionCall(entry.Name, arguments.ToImmutable(), entry.IsLayerByName);
     }
 
     /// <summary>Functions of static scalars are static.</summary>
@@ -191,6 +242,9 @@ internal sealed partial class Elaborator
         return Error(DiagnosticCodes.OutOfRange, (index < 0 ? null : sites[index])?.Span ?? at.Span, e.Message);
     }
 
+    /// <summary>What the identities of barriers and checkpoints are called in this model.</summary>
+    private readonly Dictionary<string, Graph.Symbol> symbols = new(StringComparer.Ordinal);
+
     /// <summary>A primitive by its own name, as printed graphs have it.</summary>
     private Value Call(Primitive primitive, CallSyntax call, ImmutableArray<Given> piped, Context c)
     {
@@ -205,10 +259,14 @@ internal sealed partial class Elaborator
                 given.Add((argument.Value, value));
         }
 
-        if (primitive.Name == "scan")
-            return Scan(call, given, attributes, c);
-        var operands = given.ConvertAll(g => (g.Syntax, Value: Tensor(g.Value, g.Syntax)));
-        return Build(call, operands, () => Expr.Make(primitive.Create(new OpArguments(primitive.Name, attributes)), [.. operands.Select(o => o.Value)]));
+        if (primitive.Name is "scan" or "custom_gradient" && given is [.., (var body, LayerValue function)])
+        {
+            given.RemoveAt(given.Count - 1);
+            return primitive.Name == "scan" ? Scan(call, given, function, body, attributes, c) : CustomGradient(call, given, function, body, c);
+        }
+
+        var operands = given.ConvertAll(g => (g.Syntax, Value: Tensor(g.Value, g.Syntax, primitive.Numbers)));
+        return Build(call, operands, () => Expr.Make(primitive.Create(new OpArguments(primitive.Name, attributes, symbols)), [.. operands.Select(o => o.Value)]));
     }
 
     private static object Attribute(Value value, ExprSyntax at) => value switch

@@ -36,6 +36,7 @@ internal sealed partial class Elaborator
     private readonly HashSet<string> evaluationOnly = [];
     private readonly SortedDictionary<string, string> settings = new(StringComparer.Ordinal);
     private long work;
+    private bool hasFailed;
 
     public Elaborator(Binding binding, Overrides overrides, Action<Diagnostic> report, string name, bool decoding = false)
     {
@@ -143,6 +144,8 @@ internal sealed partial class Elaborator
         }
         catch (DiagnosticException e)
         {
+            // What was to be applied has no parameters now, which is no error of its own.
+            hasFailed = true;
             if (e.Diagnostic is not null)
                 report(e.Diagnostic);
             return false;
@@ -329,7 +332,12 @@ internal sealed partial class Elaborator
             throw Error(DiagnosticCodes.TypeMismatch, let.Path.Span, $"a path names a layer that is constructed, and this is {value.Describe()}").And(let.Value.Span, "the value");
         if (let.Type is not null)
             value = Ascribe(value, let.Type, let.Value, c);
-        Bind(let.Pattern, value, let.Value, c.Env.Set);
+        Bind(let.Pattern, value, let.Value, (symbol, bound) =>
+        {
+            c.Env.Set(symbol, bound);
+            if (bound is TensorValue { Expr.Args.IsEmpty: false } tensor)
+                builder.Name(tensor.Expr, symbol.Name);
+        });
     }
 
     private static IEnumerable<NamePatternSyntax> NamesOf(PatternSyntax pattern) => pattern switch

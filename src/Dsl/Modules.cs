@@ -225,7 +225,7 @@ internal sealed class ModuleLoader
 
             var diagnostic = DiagnosticCodes.ImportNotFound.At(import.PathSpan, $"there is no file {path}");
             diagnostics.Add(!key.EndsWith(".dnn", StringComparison.Ordinal) && sources.Read(path + ".dnn") is not null
-                ? diagnostic.WithFix("add the ending", import.PathSpan, StringLiteral.Quote(import.Path + ".dnn"))
+                ? diagnostic.WithFix("add the ending", import.PathSpan, Graph.Printer.Quote(import.Path + ".dnn"))
                 : diagnostic.WithNote("paths are relative to the file that imports"));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

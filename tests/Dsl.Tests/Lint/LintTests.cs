@@ -16,6 +16,8 @@ public class LintTests
 
     public static TheoryData<string> Codes() => [.. LintRows.Select(r => r.Code)];
 
+    public static string[] Cases(string code) => File.ReadAllText(Fixture(code)).TrimEnd('\n').Split(Divider);
+
     private static IEnumerable<DiagnosticDescriptor> LintRows => DiagnosticCodes.All.Where(r => string.CompareOrdinal(r.Code, "DNN1000") >= 0);
 
     [Fact]
@@ -26,7 +28,7 @@ public class LintTests
     [MemberData(nameof(Codes))]
     public void A_rule_fires_at_the_marks_and_nowhere_else(string code)
     {
-        var cases = File.ReadAllText(Fixture(code)).TrimEnd('\n').Split(Divider);
+        var cases = Cases(code);
         Assert.True(cases.Count(c => c.Contains("[|", StringComparison.Ordinal)) >= 2 && cases.Count(c => !c.Contains("[|", StringComparison.Ordinal)) >= 2, $"{code} needs two cases of each kind");
         foreach (var text in cases)
         {
