@@ -369,11 +369,11 @@ public sealed class Trainer
     {
         var first = progress.Batch;
         var end = Math.Min(first + recipe.Accumulate, batches.Count);
-        var drawn = training.GetState(TrainingStep.StepName);
+        var drawn = training.StateSpan<long>(TrainingStep.StepName)[0];
         foreach (var session in parts)
         {
             // The random numbers of a batch are the same for all.
-            training.SetState(TrainingStep.StepName, drawn);
+            training.SetWhole(TrainingStep.StepName, drawn);
             for (var batch = first; batch < end; batch++)
             {
                 Feed(session, batch, train, prefetch);

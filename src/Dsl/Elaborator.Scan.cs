@@ -46,15 +46,13 @@ internal sealed partial class Elaborator
             var (states, sequences) = (given.Int("states"), given.Int("sequences"));
             if (states < 0 || sequences < 0 || states + sequences > args.Length)
                 throw new GraphException($"prim.scan: {states} states and {sequences} sequences are more than {args.Length} tensors");
-            // Constants stand for themselves, as in what was printed.
-            ImmutableArray<Expr> parameters = [.. args.Select((a, i) => i >= states + sequences ? a : Expr.Variable("parameter", i >= states ? a.Shape.RemoveAt(0) : a.Shape, a.DType))];
+            ImmutableArray<Expr> parameters = [.. args.Select((a, i) => Expr.Variable("parameter", i >= states && i < states + sequences ? a.Shape.RemoveAt(0) : a.Shape, a.DType))];
             var made = Apply(step, [.. parameters.Select(p => new Given(new TensorValue(p), body))], body, c);
             ImmutableArray<Expr> results = [.. Leaves(made).Select(v => Tensor(v, body))];
             if (results.Length < states)
                 throw new GraphException($"prim.scan: the step gives {results.Length} of {states} next states");
             CheckStates(parameters[..states], results[..states], body, call);
-            builder.KeepStep(parameters[..(states + sequences)], results);
-            return Scans.Build(args, parameters, results[..states], results[states..], sequences, given.Sizes("length")[0], given.Number("reverse") != 0);
+            return Scans.Closed(args, parameters, results[..states], results[states..], sequences, given.Sizes("length")[0], given.Number("reverse") != 0);
         }
     }
 

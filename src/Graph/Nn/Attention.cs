@@ -174,8 +174,9 @@ public static partial class Layers
     /// <summary>The buffer of a fixed number of positions with these written at the present one.</summary>
     private static Expr Kept(LayerContext context, string name, Expr now, int room, Expr position)
     {
-        var shape = now.Shape.With(1, room);
-        return context.Carry(name, shape, before => Expr.Where(Expr.Iota(shape, 1).EqualTo(position), now, before));
+        var kept = context.Carried(name, now.Shape.With(1, room)).DynamicUpdateSlice(now, position, axis: 1);
+        context.Carry(name, kept);
+        return kept;
     }
 
     private static Expr Rotated(LayerContext context, Expr x, int time, double frequencyBase)

@@ -201,6 +201,23 @@ public class SessionTests
     }
 
     [Fact]
+    public void What_unchanged_states_decide_follows_what_other_programs_over_them_write()
+    {
+        var (x, w) = (Expr.Variable("x", new Shape(2)), Expr.Variable("w", new Shape(2)));
+        var reading = new Session(new Program([new Named("x", x)], [new ProgramState("w", w, null)], [new Named("y", x + w.Square().Exp().Sum())], []));
+        var writing = reading.Sharing(new Program([], [new ProgramState("w", w, w + 1)], [], []));
+        foreach (var session in new[] { reading, writing })
+            session.Prepare(None);
+        Assert.Equal(1, reading.Plan.SettledCount);
+        for (var run = 0; run < 3; run++)
+        {
+            reading.Run();
+            Assert.Equal(2 * Math.Exp(run * run), reading.GetOutput(0)[0], 1e-4);
+            writing.Run();
+        }
+    }
+
+    [Fact]
     public void A_bad_index_commits_nothing()
     {
         var index = Expr.Variable("index", new Shape(2, 2), DType.I64);

@@ -61,12 +61,11 @@ public class ExamplePrintingTests
         }
     }
 
-    /// <summary>The same graph under the same paths, and lint finds the same in what keeps its layers.</summary>
+    /// <summary>The same graph under the same paths, and lint finds the same in what keeps its layers; what is applied to nothing is not printed.</summary>
     private static void Check(Model model)
     {
         RoundTrip.Holds(model);
         var again = RoundTrip.Again(model, flat: false);
-        // What nothing applies is in no graph.
         Assert.True(Found(model with { Idle = [] }).SequenceEqual(Found(again)), $"{string.Join('\n', Linter.Run(model))}\n\n{string.Join('\n', Linter.Run(again))}\n\n{model.ToSource()}");
     }
 
