@@ -231,8 +231,10 @@ internal sealed partial class Binder
 
         foreach (var symbol in file.Values.Where(s => s.Kind is not (SymbolKind.Model or SymbolKind.Data)))
             yield return symbol.Name;
-        foreach (var entry in Catalog.All.Where(e => e.Kind is not (CatalogKind.Optimizer or CatalogKind.Source) && !e.Name.Contains('.')))
+        foreach (var entry in Catalog.All.Where(e => !e.Name.Contains('.')))
             yield return entry.Name;
+        if (from is null && scope is not null)
+            yield return "training";
     }
 
     private void Field(FieldSyntax field)
@@ -284,7 +286,10 @@ internal sealed partial class Binder
                 return;
             case NameSyntax name:
                 Name(name);
-                Values(call);
+
+                // A bare name may be a word that what is misspelt here would know.
+                foreach (var argument in call.Arguments.Where(a => a.Name is null || a.Value.Bare is not NameSyntax word || Resolve(word) is not null))
+                    Expression(argument.Value);
                 return;
             case FieldSyntax { Target: NameSyntax { Name.Text: "random" or "prim" } family } field when Resolve(family) is null:
                 Field(field);
@@ -373,7 +378,8 @@ internal sealed partial class Binder
             var argument = call.Arguments[i];
             if (places[i] < 0)
             {
-                if (argument.Value.Bare is not NameSyntax)
+                // A name, or one with parentheses behind, is that of a parameter whose `=` is missing.
+                if (argument.Value.Bare is not NameSyntax && !(argument.Value.Bare is CallSyntax { Callee: NameSyntax called } && entry.Parameters.Any(p => p.Name == called.Name.Text)))
                     Expression(argument.Value);
                 continue;
             }

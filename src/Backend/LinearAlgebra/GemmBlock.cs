@@ -115,6 +115,10 @@ internal static unsafe partial class GemmBlock<T, V, S>
         }
     }
 
+    /// <summary>Computes C = A·B where <see cref="PackB"/> has packed B, or a range of its panels.</summary>
+    public static void MultiplyPacked(int m, int n, int k, T* a, nint aRow, nint aCol, T* packed, T* c, nint cRow) =>
+        Tiles(m, n, k, a, aRow, aCol, false, packed, 0, true, c, cRow, false);
+
     // Covers a block of C with tiles: panels of B outside, so that one stays in the first-level cache, rows of A inside.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tiles(int m, int n, int k, T* a, nint aRow, nint aCol, bool packedA, T* b, nint bRow, bool packedB, T* c, nint cRow, bool accumulate)
