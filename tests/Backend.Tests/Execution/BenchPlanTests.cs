@@ -60,4 +60,31 @@ public class BenchPlanTests
             }
         }
     }
+
+    [Fact]
+    public void A_step_of_a_bench_model_has_the_same_bits_at_any_number_of_threads()
+    {
+        foreach (var (mode, model, program, _) in Programs())
+        {
+            var sessions = new[] { 1, 2, 3 }.Select(threads => new Session(program, new PlanOptions { Threads = threads })).ToArray();
+            foreach (var session in sessions)
+            {
+                session.Prepare(new Dictionary<string, long> { ["B"] = 3 });
+                foreach (var (path, value) in Initialization.Sample(model, 1).Where(w => program.States.Any(s => s.Name == w.Key)))
+                    session.SetState(path, value);
+                foreach (var input in session.Plan.Inputs)
+                    session.SetInput(input.Name, Tensor.Create([.. Enumerable.Range(0, (int)input.Count).Select(i => input.Type.IsFloat() ? Math.Sin(i) : i % 7)], [.. input.Dims]));
+                session.Run();
+                session.Run();
+            }
+
+            foreach (var other in sessions[1..])
+            {
+                foreach (var state in program.States)
+                    Assert.True(sessions[0].GetState(state.Name).BitEquals(other.GetState(state.Name)), $"{model.Name} {mode}: {state.Name} on {other.Options.Threads} threads");
+                for (var i = 0; i < program.Outputs.Length; i++)
+                    Assert.True(sessions[0].GetOutput(i).BitEquals(other.GetOutput(i)), $"{model.Name} {mode}: {program.Outputs[i].Name} on {other.Options.Threads} threads");
+            }
+        }
+    }
 }
