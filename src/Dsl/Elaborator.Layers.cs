@@ -391,6 +391,8 @@ internal sealed partial class Elaborator
         var count = 1d;
         foreach (var size in expr.Shape.Dims)
         {
+            if (size is { IsKnown: true, Value: < 0 })
+                throw Error(DiagnosticCodes.OutOfRange, at.Span, $"a size is not negative, and this would be {expr.Type}");
             if (size.IsKnown)
                 count *= size.Value;
         }

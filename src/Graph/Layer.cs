@@ -596,8 +596,10 @@ public sealed class ModelBuilder
 
     private readonly List<Scans.OpenStep> steps = [];
 
-    /// <summary>Keeps the step of a recurrence as it was composed.</summary>
-    internal void Keep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
+    /// <summary>Keeps the step of a recurrence as it was composed, for <see cref="Model.Steps"/>.</summary>
+    /// <param name="given">Its states and elements.</param>
+    /// <param name="results">What it makes of them.</param>
+    internal void KeepStep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
 
     internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
     {

@@ -248,6 +248,9 @@ public static partial class ModelPrinter
 
             foreach (var (b, _) in buffers)
                 Line($"buffer {Declared(b.Path, pieces[b.Variable].Text)}: {b.Variable.Type} = {Text(b.Initializer)}");
+            // Equal sizes that are asked for stay so.
+            foreach (var (actual, asked) in owner is null ? Model.Checks.Select(c => (c.Actual, c.Asked)).Distinct() : [])
+                Line($"let _: i64[{asked}] = prim.iota(shape = [{actual}], axis = 0)");
             if (owner is null)
                 text.Append('\n');
             var start = text.Length;

@@ -271,7 +271,7 @@ public static class Scans
             sequences = sequences.Add(Expr.Iota(new Shape(length), 0));
         }
 
-        ModelBuilder.Current?.Keep([.. states, .. elements], roots);
+        ModelBuilder.Current?.KeepStep([.. states, .. elements], roots);
         (roots, var products) = HoistProducts(roots, [.. states, index], [.. elements.Zip(sequences).Where(e => e.First != index)], length);
         elements = elements.AddRange(products.Select(p => p.Element));
         sequences = sequences.AddRange(products.Select(p => p.Sequence));
@@ -303,7 +303,7 @@ public static class Scans
         var own = next.Length + sequences;
         var constants = Enumerable.Range(own, args.Length - own).ToDictionary(i => placeholders[i], i => args[i]);
         if (ModelBuilder.Current is { } builder)
-            builder.Keep(placeholders[..own], Expr.Substitute([.. next, .. outputs], constants, new SamePlace(builder.Provenance)));
+            builder.KeepStep(placeholders[..own], Expr.Substitute([.. next, .. outputs], constants, new SamePlace(builder.Provenance)));
         return Build(args, placeholders, next, outputs, sequences, length, reverse);
     }
 

@@ -65,6 +65,8 @@ public class ExamplePrintingTests
     private static void Check(Model model)
     {
         RoundTrip.Holds(model);
+        foreach (var line in new[] { false, true }.SelectMany(flat => Formatter.Format(model, flat).Split('\n')).Where(l => !l.Contains('"')))
+            Assert.True(line.Length <= Formatter.Width, line);
         var again = RoundTrip.Again(model, flat: false);
         Assert.True(Found(model with { Idle = [] }).SequenceEqual(Found(again)), $"{string.Join('\n', Linter.Run(model))}\n\n{string.Join('\n', Linter.Run(again))}\n\n{model.ToSource()}");
     }

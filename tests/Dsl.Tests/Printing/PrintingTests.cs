@@ -277,6 +277,14 @@ public class PrintingTests
         "  let f = twice\n  let y = f(x)[:, :4] * f(x[:, :4])", "y", "layer twice(x: [B, D]) { return 2 * x / D }"));
 
     [Fact]
+    public void What_is_asked_of_open_sizes_is_still_asked()
+    {
+        var model = Compiler.Compile(new SourceText("model M {\n  input x: [B, K]\n  input z: [B, L]\n  let w: [B, L] = x\n  output y = w / 2\n  output h = f(z)\n}\nlayer f(x: [B, D]) -> [B, D/2] { return x[:, :floor_div(D, 2)] }\n")).Model!;
+        Assert.NotEmpty(model.Checks);
+        RoundTrip.Holds(model);
+    }
+
+    [Fact]
     public void A_tied_embedding_is_printed() => Prints(
         """
         dnn 1
