@@ -5,11 +5,23 @@ namespace Dnn.Backend;
 /// <summary>Where an input of a loop's body lies: its strides, and whether it moves from step to step.</summary>
 internal readonly record struct BodyInput(long[] Strides, bool Moves);
 
+/// <summary>A matrix that a body multiplies by at every step and that the loop packs before: where it is in which input, and the product.</summary>
+internal sealed record BodyPack(int Input, long Offset, ProductPlan Product);
+
 /// <summary>Lowering of recurrences: the body becomes a plan of its own, whose operands walk along the stacked tensors.</summary>
 internal sealed partial class Planner
 {
+    /// <summary>Loops of fewer steps do not pack what they multiply by.</summary>
+    private const int MinPackedSteps = 4;
+
     /// <summary>The nodes of every loop, under the first of them.</summary>
     private Dictionary<int, List<int>>? loops;
+
+    /// <summary>Inputs of the body beside those of the program.</summary>
+    private readonly List<BodyPack> packs = [];
+
+    /// <summary>Whether the loop around is long enough for packing to pay.</summary>
+    private bool isPacking;
 
     private Dictionary<int, List<int>> FindLoops()
     {
@@ -66,9 +78,9 @@ internal sealed partial class Planner
             [.. stacked.Select((n, i) => new Named($"output{i}", ((Scan)graph.Node(n).Op).Output!))],
             []);
         var moves = inputs.Select(p => p < recurrence.States + recurrence.Sequences).ToArray();
-        var planner = new Planner(program, sizes, options, [.. sources.Select((view, i) => new BodyInput(moves[i] ? view.Strides[1..] : view.Strides, moves[i]))]);
+        var planner = new Planner(program, sizes, options, [.. sources.Select((view, i) => new BodyInput(moves[i] ? view.Strides[1..] : view.Strides, moves[i]))]) { isPacking = length >= MinPackedSteps };
         planner.Run(program);
-        var schedule = Scheduler.Run(planner.result, options.Fuse);
+        var schedule = Scheduler.Run(planner.result, options.Fuse, settles: false);
 
         // Outputs that are one value of the body are one stacked value.
         var values = planner.result.Values;
@@ -85,10 +97,34 @@ internal sealed partial class Planner
         int[] places = [.. outputs.Keys];
         var scratch = schedule.TemporaryBytes > 0 ? NewValue(DType.I64, (schedule.TemporaryBytes + sizeof(long) - 1) / sizeof(long)) : -1;
         var kept = states.Select(s => new Operand(lasts[s])).ToArray();
-        Operand[] operands = [.. kept, .. sources.Select(At), .. kept, .. places.Select(p => new Operand(outputs[p])), .. scratch >= 0 ? [new Operand(scratch)] : Array.Empty<Operand>()];
-        var steps = sources.Select((view, i) => moves[i] ? view.Strides[0] * FusedKernelSpec.SizeOf(result.Values[view.Value].Type) : 0).ToArray();
+        var packed = planner.packs.ConvertAll(pack => Pack(pack, sources[pack.Input]));
+        Operand[] operands = [.. kept, .. sources.Select(At), .. packed, .. kept, .. places.Select(p => new Operand(outputs[p])), .. scratch >= 0 ? [new Operand(scratch)] : Array.Empty<Operand>()];
+        var steps = sources.Select((view, i) => moves[i] ? view.Strides[0] * FusedKernelSpec.SizeOf(result.Values[view.Value].Type) : 0).Concat(packed.Select(_ => 0L)).ToArray();
         var strides = places.Select(p => values[schedule.Outputs[Array.FindIndex(schedule.Outputs, o => values[o].Index == p)]].Bytes).ToArray();
         Add(new ScanInstruction([.. nodes.Select(n => (n, valueOf[n]))], planner.result, schedule, length, recurrence.Reverse, states.Length, steps, places, strides, operands));
+    }
+
+    /// <summary>The operand B of a product of the body, packed, where it is the same at every step and the executor's own products run it.</summary>
+    private Operand? Packed(DType type, ProductPlan plan, View b)
+    {
+        var value = result.Values[b.Value];
+        if (body is null || !isPacking || options.MatrixProduct is not (null or ManagedMatrixProduct) || plan.Batches.Length > 0 || plan.N == 1 || plan.K == 0)
+            return null;
+        if (value.Region != Region.Input || value.Index >= body.Length || body[value.Index].Moves)
+            return null;
+        packs.Add(new BodyPack(value.Index, b.Offset * FusedKernelSpec.SizeOf(type), plan));
+        var packed = NewValue(type, PackOperandInstruction.Elements(type, plan), Region.Input);
+        result.Values[packed].Index = body.Length + packs.Count - 1;
+        return new Operand(packed);
+    }
+
+    private Operand Pack(BodyPack pack, View source)
+    {
+        var type = result.Values[source.Value].Type;
+        var target = new Operand(NewValue(type, PackOperandInstruction.Elements(type, pack.Product)));
+        var at = At(source);
+        Add(new PackOperandInstruction(type, pack.Product, at with { Offset = at.Offset + pack.Offset }, target));
+        return target;
     }
 
     /// <summary>The states that anything depends on, and the parameters that are read.</summary>

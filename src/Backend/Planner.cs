@@ -66,6 +66,9 @@ internal sealed partial class Planner
     private readonly ConcreteGraph graph;
     private readonly Fusion fusion;
     private readonly bool isFused;
+
+    /// <summary>For nodes that are within attention where their kernel stands at the latest; −1 for the others.</summary>
+    private readonly int[] claimed;
     private readonly Lowered result;
     private readonly int[] valueOf;
     private readonly Dictionary<int, View> views = [];
@@ -88,7 +91,9 @@ internal sealed partial class Planner
             Declare(program.States[i].Name, program.States[i].Variable, Region.State, i);
         var roots = program.Roots;
         graph = new ConcreteGraph(roots, sizes, options.Float);
-        (fusion, isFused) = (new Fusion(graph, roots.Select(r => graph[r]), options.Fuse), options.Fuse);
+        var wanted = roots.Select(r => graph[r]).ToHashSet();
+        claimed = FindAttention(wanted);
+        (fusion, isFused) = (new Fusion(graph, wanted, options.Fuse, claimed), options.Fuse);
         valueOf = new int[graph.Count];
         Array.Fill(valueOf, -1);
         result = new Lowered
@@ -161,6 +166,13 @@ internal sealed partial class Planner
 
     private void Emit(int id)
     {
+        if (claimed[id] >= 0)
+        {
+            if (attentions.TryGetValue(id, out var attention))
+                EmitAttention(id, attention);
+            return;
+        }
+
         switch (graph.Kind(id))
         {
             case OpKind.Dot:
@@ -425,7 +437,10 @@ internal sealed partial class Planner
 
         if (plan is null)
             throw Misfit(id, "the contracted axes have more than 2^31 elements");
-        Add(new ProductInstruction(id, graph.Type(id), plan, At(x), At(y), new Operand(target.Value)));
+        if (Packed(graph.Type(id), plan, plan.Swapped ? x : y) is { } packed)
+            Add(new ProductInstruction(id, graph.Type(id), plan, plan.Swapped ? packed : At(x), plan.Swapped ? At(y) : packed, new Operand(target.Value), isPacked: true));
+        else
+            Add(new ProductInstruction(id, graph.Type(id), plan, At(x), At(y), new Operand(target.Value)));
 
         int[] Free(View view, ValueList<int> batch, ValueList<int> contract) => DotGeneral.Free(view.Dims.Length, batch, contract);
 
@@ -548,7 +563,7 @@ internal sealed class KernelBuilder
     private readonly List<FusedInput> inputs = [];
     private readonly List<FusedInstruction> instructions = [];
     private readonly List<FusedOutput> outputs = [];
-    private readonly Dictionary<long[], ImmutableArray<long>> strides = new(SequenceComparer.Instance);
+    private readonly Dictionary<long[], ImmutableArray<long>> strides = new(SequenceComparer<long>.Instance);
     private readonly Dictionary<Key, FusedKernel> kernels = [];
     private int[] dims = [];
     private int[] axes = [];
@@ -692,21 +707,6 @@ internal sealed class KernelBuilder
                 code.Add(output.Strides);
             }
 
-            return code.ToHashCode();
-        }
-    }
-
-    private sealed class SequenceComparer : IEqualityComparer<long[]>
-    {
-        public static readonly SequenceComparer Instance = new();
-
-        public bool Equals(long[]? x, long[]? y) => x.AsSpan().SequenceEqual(y);
-
-        public int GetHashCode(long[] list)
-        {
-            var code = new HashCode();
-            foreach (var item in list)
-                code.Add(item);
             return code.ToHashCode();
         }
     }

@@ -8,12 +8,12 @@ namespace Dnn.Cli;
 /// <summary>Any stage of the compiler as text.</summary>
 internal sealed class DumpCommand : CliCommand
 {
-    private static readonly string[] Stages = ["tokens", "syntax", "bound", "graph", "gradient", "optimized", "plan"];
+    private static readonly string[] Stages = ["tokens", "syntax", "bound", "source", "flat", "graph", "gradient", "optimized", "plan"];
 
     private readonly Argument<string> file = Common.File();
     private readonly Option<string> stage = new("--stage")
     {
-        Description = "tokens, syntax and bound names of the text; graph of the model; gradient of its loss; the optimized training step; its plan.",
+        Description = "tokens, syntax and bound names of the text; the model as source of its own, with its layers or flat; its graph; gradient of its loss; the optimized training step; its plan.",
         HelpName = string.Join('|', Stages),
         Required = true,
     };
@@ -21,7 +21,7 @@ internal sealed class DumpCommand : CliCommand
     public DumpCommand()
         : base("dump", "Shows a stage of the way from text to machine.", "dnn dump examples/two_moons.dnn --stage optimized")
     {
-        stage.AcceptOnlyFromAmong(Stages);
+        Common.OneOf(stage, Stages);
         Arguments.Add(file);
         Options.Add(stage);
         AddCommon();
@@ -52,6 +52,8 @@ internal sealed class DumpCommand : CliCommand
     private static string Later(ModelFile file, string stage)
     {
         var model = file.Model;
+        if (stage is "source" or "flat")
+            return Formatter.Format(model, flat: stage == "flat");
         var names = model.VariableNames;
         if (stage == "graph")
             return Printer.Definitions([.. model.Outputs.Concat(model.Losses).Concat(model.Metrics).Select(n => (n.Name, n.Value))], names);

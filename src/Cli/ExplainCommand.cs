@@ -10,7 +10,7 @@ internal sealed class ExplainCommand : CliCommand
     private readonly Argument<string> subject = new("NAME") { HelpName = "CODE|NAME", Description = "The code of an error, or a name of the language." };
 
     public ExplainCommand()
-        : base("explain", "Explains the code of an error, a layer, a function or an option.", "dnn explain layer_norm", "dnn explain DNN0023")
+        : base("explain", "Explains the code of an error, a layer, a function, an option or a file of the library.", "dnn explain layer_norm", "dnn explain DNN0023", "dnn explain std.resnet")
     {
         Arguments.Add(subject);
         AddCommon();
@@ -22,7 +22,7 @@ internal sealed class ExplainCommand : CliCommand
         var text = Text(name);
         if (text is null)
         {
-            var near = Suggestion.Closest(name, DiagnosticCodes.All.Select(d => d.Code).Concat(Catalog.All.Select(e => e.Name)).Concat(TrainOptions.All.Select(o => o.Name)));
+            var near = Suggestion.Closest(name, DiagnosticCodes.All.Select(d => d.Code).Concat(Catalog.All.Select(e => e.Name)).Concat(TrainOptions.All.Select(o => o.Name)).Concat(StandardLibrary.Names).Concat(StandardLibrary.LayerNames));
             throw new UsageException($"nothing is called '{name}'{(near is null ? "" : $"; did you mean '{near}'?")}");
         }
 
@@ -49,7 +49,7 @@ internal sealed class ExplainCommand : CliCommand
             return entry.Explain();
         if (TrainOptions.Find(name) is { } option)
             return $"{option.Name}({option.Signature})\nline of a train block\n\n{option.Meaning}\n";
-        return null;
+        return StandardLibrary.Explain(name);
     }
 
     private static string Indent(string source)

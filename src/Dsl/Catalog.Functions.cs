@@ -55,7 +55,7 @@ public static partial class Catalog
             Function("pow", "x, y", "x^y", "shapes broadcast", "The same as x ** y.", a => Expr.Pow(a.Tensor("x"), a.Tensor("y"))),
             Function("maximum", "x, y", "max(x, y) by element", "shapes broadcast", "A tie splits the gradient evenly.", a => a.Tensor("x").Max(a.Tensor("y"))),
             Function("minimum", "x, y", "min(x, y) by element", "shapes broadcast", "A tie splits the gradient evenly.", a => a.Tensor("x").Min(a.Tensor("y"))),
-            Function("clamp", "x, min = none, max = none", "min(max(x, min), max)", "shapes broadcast", "", a => Clamp(a.Tensor("x"), a.OptionalTensor("min"), a.OptionalTensor("max"))),
+            Function("clamp", "x, min = none, max = none", "min(max(x, min), max)", "shapes broadcast", "", a => a.Tensor("x").Clamp(a.OptionalTensor("min"), a.OptionalTensor("max"))),
             Function("where", "c, x, y", "x where c holds, else y", "shapes broadcast; c is bool[...]", "Both are computed. Where one would be infinite or NaN, replace its argument too.",
                 a => Expr.Where(a.Tensor("c"), a.Tensor("x"), a.Tensor("y"))),
 
@@ -76,7 +76,7 @@ public static partial class Catalog
 
             Function("matmul", "x, y", "Σₖ x[…, i, k] · y[…, k, j]", "[..., I, K] with [..., K, J] → [..., I, J]", "The same as x @ y.", a => a.Tensor("x").MatMul(a.Tensor("y"))),
             Function("reshape", "x, shape: shape", "the same elements in row-major order", "[...] → shape; one size may be −1", "", a => Reshape(a.Tensor("x"), a.Shape("shape")!)),
-            Function("flatten", "x, start: int = 1", "axes from start on become one", "[B, ...] → [B, product]", "", a => Flatten(a.Tensor("x"), a.Int("start"))),
+            Function("flatten", "x, start: int = 1", "axes from start on become one", "[B, ...] → [B, product]", "", a => a.Tensor("x").Flatten(a.Int("start"))),
             Pool("max_pool1d", "the largest x", "[B, T, C] → [B, T′, C]", (x, window, stride, padding) => x.MaxPool1d(window, stride, padding)),
             Pool("max_pool2d", "the largest x", "[B, H, W, C] → [B, H′, W′, C]", (x, window, stride, padding) => x.MaxPool2d(window, stride, padding)),
             Pool("avg_pool1d", "the mean of x", "[B, T, C] → [B, T′, C]", (x, window, stride, padding) => x.AvgPool1d(window, stride, padding)),
@@ -118,11 +118,11 @@ public static partial class Catalog
             Function("iota", "n: size", "0, 1, … n − 1", "→ int[n]", "", a => Expr.Iota(new Shape(a.Size("n")), 0)),
             Function("cast", "x, to: dtype", "x in another element type; floats to int drop the fraction", "[...] → [...]", "", a => a.Tensor("x").Cast(a.DType("to"))),
 
-            Function("random.normal", "shape: shape, mean: float = 0, std: float = 1", "mean + std · N(0, 1)", "→ shape", "The key is made of seed, step and place: two draws differ, a `let` is one draw.",
+            Function("random.normal", "shape: shape, mean: float = 0, std: float = 1, key: integers = none", "mean + std · N(0, 1)", "→ shape", "The key is made of seed, step and place, so that two draws differ and a `let` is one draw; one that is given (prim.rng_fold makes one of another and a number) gives the same numbers wherever it is used.",
                 a => a.Float("mean") + (a.Float("std") * Rng.Normal(a.RandomKey(), a.Shape("shape")!))),
-            Function("random.uniform", "shape: shape, lo: float = 0, hi: float = 1", "U[lo, hi)", "→ shape", "",
+            Function("random.uniform", "shape: shape, lo: float = 0, hi: float = 1, key: integers = none", "U[lo, hi)", "→ shape", "",
                 a => a.Float("lo") + ((a.Float("hi") - a.Float("lo")) * Rng.Uniform(a.RandomKey(), a.Shape("shape")!))),
-            Function("random.bernoulli", "shape: shape, p: float = 0.5", "true with probability p", "→ bool, shape", "", a => Rng.Bernoulli(a.RandomKey(), a.Shape("shape")!, a.Float("p"))),
+            Function("random.bernoulli", "shape: shape, p: float = 0.5, key: integers = none", "true with probability p", "→ bool, shape", "", a => Rng.Bernoulli(a.RandomKey(), a.Shape("shape")!, a.Float("p"))),
 
             Loss("cross_entropy", "logits, labels, smoothing: float = 0, ignore: int = none" + Weighted, "−log softmax(logits)[label]", "[..., classes] with int[...] or probabilities [..., classes] → []",
                 "Takes logits: no softmax before it. Labels equal to `ignore` do not count; smoothing mixes in 1 / classes (Szegedy et al. 2016).",
@@ -169,12 +169,6 @@ public static partial class Catalog
         "The stride is the window, unless given. Padding never enters a maximum or the count of a mean.",
         a => make(a.Tensor("x"), a.Extent("window"), a.OptionalExtent("stride"), a.Padding("padding")));
 
-    private static Expr Clamp(Expr x, Expr? min, Expr? max)
-    {
-        var above = min is null ? x : x.Max(min);
-        return max is null ? above : above.Min(max);
-    }
-
     private static Expr Reshape(Expr x, Shape shape)
     {
         var open = Enumerable.Range(0, shape.Rank).Where(i => shape[i].Equals(Dim.Of(-1))).ToArray();
@@ -192,15 +186,6 @@ public static partial class Catalog
         if (others.Equals(Dim.Zero) || Dim.FloorDiv(count, others) is not { } size || Sizes.Differ(count, others * size))
             throw new ShapeException($"reshape: the {count} elements of {x.Shape} do not divide into {shape}", x.Shape, shape);
         return x.Reshape(shape.With(open[0], size));
-    }
-
-    private static Expr Flatten(Expr x, int start)
-    {
-        if (x.Rank == 0)
-            throw new ShapeException("flatten takes a tensor with axes, not a scalar", x.Shape);
-        var at = start == x.Rank ? start : x.Shape.Axis(start);
-        var kept = x.Shape.Dims[..at];
-        return x.Reshape(new Shape([.. kept, x.Shape.Dims[at..].Aggregate(Dim.One, (a, b) => a * b)]));
     }
 
     private static Expr Transpose(Expr x, int[] axes)

@@ -25,8 +25,8 @@ public static partial class Catalog
         Layer("vmap", "f: layer, axis: int = 0", "y[i] = f(x[…, i, …])", "[..., N, ...] → [N, ...f of a slice]",
             "Maps over an axis a function that knows nothing of it, such as the gradient of one example's loss. f sees a slice without the axis; parameters and random numbers are shared by all.",
             a => Graph.Layers.Vmap(a.Function("f"), a.Int("axis"))),
-        Function("random.categorical", "logits, axis: int = -1", "a class with probability softmax(logits)", "[..., classes] → int[...]", "The maximum of logits with Gumbel noise (Maddison et al. 2014). No gradient passes.",
+        Function("random.categorical", "logits, axis: int = -1, key: integers = none", "a class with probability softmax(logits)", "[..., classes] → int[...]", "The maximum of logits with Gumbel noise (Maddison et al. 2014). No gradient passes.",
             a => Rng.Categorical(a.RandomKey(), a.Tensor("logits"), a.Int("axis"))),
-        Function("random.permutation", "n: size", "0, 1, … n − 1 in random order", "→ int[n]", "All orders are equally likely. `x |> take(random.permutation(n))` shuffles.", a => Rng.Permutation(a.RandomKey(), a.Size("n"))),
+        Function("random.permutation", "n: size, key: integers = none", "0, 1, … n − 1 in random order", "→ int[n]", "All orders are equally likely. `x |> take(random.permutation(n))` shuffles.", a => Rng.Permutation(a.RandomKey(), a.Size("n"))),
     ];
 }

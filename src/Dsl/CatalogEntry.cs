@@ -114,6 +114,8 @@ public sealed record CatalogParameter(string Name, ParameterKind Kind, Immutable
 /// </summary>
 public sealed class CatalogEntry
 {
+    private readonly string use;
+
     internal CatalogEntry(CatalogKind kind, string name, string signature, string equation, string shapes, string use, Func<Args, object?> make, string inputs = "x")
     {
         Kind = kind;
@@ -121,7 +123,7 @@ public sealed class CatalogEntry
         Signature = signature;
         Equation = equation;
         Shapes = shapes;
-        Use = use;
+        this.use = use;
         Make = make;
         Parameters = ParseSignature(signature);
         Inputs = inputs;
@@ -152,7 +154,7 @@ public sealed class CatalogEntry
     public string Shapes { get; }
 
     /// <summary>When to use it, and what to know.</summary>
-    public string Use { get; }
+    public string Use => Joined(use, Catalog.NoteOf(Name).Use);
 
     /// <summary>How gradients pass: the cotangents of the arguments, given that of the result, ȳ. Empty where nothing is differentiated.</summary>
     public string Gradient => Catalog.NoteOf(Name).Gradient;
@@ -192,6 +194,13 @@ public sealed class CatalogEntry
         if (WhenNot.Length > 0)
             text.Append(CultureInfo.InvariantCulture, $"\nRather not: {WhenNot}\n");
         return text.ToString();
+    }
+
+    /// <summary>A source in parentheses belongs to the first sentence.</summary>
+    private static string Joined(string use, string more)
+    {
+        var end = use.IndexOf(". ", StringComparison.Ordinal) is >= 0 and var dot ? dot : use.Length - 1;
+        return more.StartsWith('(') && end > 0 ? $"{use[..end]} {more}{use[(end + 1)..]}" : string.Join(' ', new[] { use, more }.Where(t => t.Length > 0));
     }
 
     public override string ToString() => Kind == CatalogKind.Layer && Inputs != "x" ? $"{Name}({Signature})({Inputs})" : $"{Name}({Signature})";
@@ -318,7 +327,8 @@ internal sealed class Args(CatalogEntry entry, object?[] values, Func<Expr> rand
     /// <summary>Applies a layer that is made anew under each name; null for the default.</summary>
     public Func<LayerContext, string, Expr, Expr>? Recipe(string name) => (Func<LayerContext, string, Expr, Expr>?)Get(name);
 
-    public Expr RandomKey() => randomKey();
+    /// <summary>The key that was given, or that of the place.</summary>
+    public Expr RandomKey() => OptionalTensor("key") ?? randomKey();
 
     public LossReduction Reduction => Text("reduction") switch
     {

@@ -90,14 +90,20 @@ internal sealed partial class Elaborator
         }
 
         builder.Location = LocationOf(at);
+        var before = builder.ScopeCount;
+        Expr? key = null;
         object? result;
         try
         {
-            result = entry.Make(new Args(entry, converted, () => RandomKey(c)));
+            result = entry.Make(new Args(entry, converted, () => key = RandomKey(c)));
         }
         catch (PatternException e)
         {
             throw Explain(e, entry, given, sites, at, [.. operands]);
+        }
+        catch (RangeException e)
+        {
+            throw OutOfRange(e, entry, sites, at);
         }
         catch (GraphException e)
         {
@@ -113,6 +119,8 @@ internal sealed partial class Elaborator
             case Expr expr when isStatic && tensors > 0 && expr.Shape.IsScalar:
                 return StaticValue(expr);
             case Expr expr:
+                if (Notation(entry, given, converted, key) is { } notation)
+                    builder.Note(expr, notation, before);
                 builder.Record(expr);
                 CheckSize(expr, at);
                 if (entry.Broadcasts)
@@ -140,6 +148,51 @@ internal sealed partial class Elaborator
             default:
                 throw new InvalidOperationException($"{entry.Name} gave {result}");
         }
+    }
+
+    /// <summary>How the call of a function is printed; null where an argument has no notation.</summary>
+    private static FunctionCall? Notation(CatalogEntry entry, Value?[] given, object?[] converted, Expr? key)
+    {
+        if (entry.Kind is not (CatalogKind.Function or CatalogKind.Loss or CatalogKind.Metric))
+            return null;
+        var arguments = ImmutableArray.CreateBuilder<FunctionArgument>();
+        var isNamed = false;
+        for (var i = 0; i < given.Length; i++)
+        {
+            var parameter = entry.Parameters[i];
+            if (given[i] is null)
+            {
+                isNamed = true;
+                continue;
+            }
+
+            var name = isNamed ? parameter.Name : null;
+            switch (converted[i])
+            {
+                case Expr tensor:
+                    arguments.Add(new FunctionArgument(name, [tensor], null));
+                    break;
+                case ImmutableArray<Expr> several when parameter.IsVariadic:
+                    arguments.AddRange(several.Select(t => new FunctionArgument(null, [t], null)));
+                    break;
+                case ImmutableArray<Expr> several:
+                    arguments.Add(new FunctionArgument(name, several, null, IsList: true));
+                    break;
+                case ImmutableArray<(string Name, Dim Size)> sizes:
+                    arguments.AddRange(sizes.Select(s => new FunctionArgument(s.Name, [], s.Size.ToString()) { Sizes = [s.Size] }));
+                    break;
+                default:
+                    if (parameter.Kind is ParameterKind.Any or ParameterKind.Layer or ParameterKind.Recipe || LayerNotation.Text(converted[i]) is not { } text)
+                        return null;
+                    text = parameter.Kind == ParameterKind.Axis && converted[i] is null ? "all" : text;
+                    arguments.Add(new FunctionArgument(name, [], text) { Sizes = converted[i] is Shape shape ? [.. shape.Dims] : converted[i] is Dim size ? [size] : [] });
+                    break;
+            }
+        }
+
+        if (key is not null)
+            arguments.Add(new FunctionArgument("key", [key], null));
+        return arguments.Count == 0 ? null : new FunctionCall(entry.Name, arguments.ToImmutable(), entry.IsLayerByName);
     }
 
     /// <summary>Functions of static scalars are static.</summary>
@@ -182,6 +235,16 @@ internal sealed partial class Elaborator
         }
     }
 
+    /// <summary>The argument that the number stands in is what is marked.</summary>
+    private static DiagnosticException OutOfRange(RangeException e, CatalogEntry entry, ExprSyntax?[] sites, ExprSyntax at)
+    {
+        var index = Enumerable.Range(0, entry.Parameters.Length).FirstOrDefault(i => entry.Parameters[i].Name == e.Argument, -1);
+        return Error(DiagnosticCodes.OutOfRange, (index < 0 ? null : sites[index])?.Span ?? at.Span, e.Message);
+    }
+
+    /// <summary>What the identities of barriers and checkpoints are called in this model.</summary>
+    private readonly Dictionary<string, Graph.Symbol> symbols = new(StringComparer.Ordinal);
+
     /// <summary>A primitive by its own name, as printed graphs have it.</summary>
     private Value Call(Primitive primitive, CallSyntax call, ImmutableArray<Given> piped, Context c)
     {
@@ -196,10 +259,14 @@ internal sealed partial class Elaborator
                 given.Add((argument.Value, value));
         }
 
-        if (primitive.Name == "scan")
-            return Scan(call, given, attributes, c);
-        var operands = given.ConvertAll(g => (g.Syntax, Value: Tensor(g.Value, g.Syntax)));
-        return Build(call, operands, () => Expr.Make(primitive.Create(new OpArguments(primitive.Name, attributes)), [.. operands.Select(o => o.Value)]));
+        if (primitive.Name is "scan" or "custom_gradient" && given is [.., (var body, LayerValue function)])
+        {
+            given.RemoveAt(given.Count - 1);
+            return primitive.Name == "scan" ? Scan(call, given, function, body, attributes, c) : CustomGradient(call, given, function, body, c);
+        }
+
+        var operands = given.ConvertAll(g => (g.Syntax, Value: Tensor(g.Value, g.Syntax, primitive.Numbers)));
+        return Build(call, operands, () => Expr.Make(primitive.Create(new OpArguments(primitive.Name, attributes, symbols)), [.. operands.Select(o => o.Value)]));
     }
 
     private static object Attribute(Value value, ExprSyntax at) => value switch
@@ -288,16 +355,16 @@ internal sealed partial class Elaborator
                 throw Error(DiagnosticCodes.Unit, at.Span, $"`{parameter.Name}` counts steps, not epochs").Note("an epoch has (rows of the training part) / batch steps");
             case ParameterKind.Init when InitializerOf(value) is { } initializer:
                 return initializer;
-            case ParameterKind.Schedule when ScheduleOf(value) is { } schedule:
+            case ParameterKind.Schedule when ScheduleOf(value, at) is { } schedule:
                 return schedule;
             case ParameterKind.Layer when value is LayerValue layer:
-                return (Func<Expr, Expr>)(x => Tensor(Apply(layer, [new Given(new TensorValue(x), giver?.Site ?? at)], at, c), at));
+                return (Func<Expr, Expr>)(x => Inside(layer, x, at, c));
             case ParameterKind.Recipe when value is RecipeValue recipe:
                 return (Func<LayerContext, string, Expr, Expr>)((_, name, x) =>
                 {
                     var made = Eval(recipe.Syntax, recipe.Context.At(recipe.Context.Place.Child(name)));
                     var layer = made as LayerValue ?? throw Error(DiagnosticCodes.TypeMismatch, at.Span, $"`{parameter.Name}` takes a layer, and this is {made.Describe()}");
-                    return Tensor(Apply(layer, [new Given(new TensorValue(x), giver?.Site ?? at)], at, c), at);
+                    return Inside(layer, x, at, c);
                 });
             case ParameterKind.Word when value is WordValue or StringValue:
                 var word = WordOf(value);
@@ -307,6 +374,15 @@ internal sealed partial class Elaborator
                 throw value is CountValue ? Error(DiagnosticCodes.Unit, at.Span, $"`{parameter.Name}` is no count of steps or epochs; write the number alone")
                     : Error(DiagnosticCodes.TypeMismatch, at.Span, $"`{parameter.Name}` takes {Name(parameter)}, and this is {value.Describe()}");
         }
+    }
+
+    /// <summary>Applies a layer that another one was given; what that builds afterwards has its own place again.</summary>
+    private Expr Inside(LayerValue layer, Expr x, ExprSyntax at, Context c)
+    {
+        var location = builder.Location;
+        var y = Tensor(Apply(layer, [new Given(new TensorValue(x), giver?.Site ?? at)], at, c), at);
+        builder.Location = location;
+        return y;
     }
 
     private static string Name(CatalogParameter parameter) => parameter.Kind switch

@@ -143,6 +143,8 @@ internal sealed partial class Elaborator
         var size = value.Shape[axis];
         for (var steps = 0; steps < 10_000; steps++)
         {
+            while (value is { Op: Graph.Barrier, Args: [var entry, ..] })
+                value = entry;
             if (declared.TryGetValue(value, out var label))
                 return new Origin(label);
             if (value.Op is Variable { Symbol.Name: var path })

@@ -20,9 +20,11 @@ internal sealed partial class Elaborator
         var known = c.Frame.Constructed.TryGetValue(key, out var instance);
         var frame = known ? instance.Frame : new Frame(path);
         Layer layer;
+        var location = builder.Location;
         try
         {
             layer = make(frame);
+            builder.Location = LocationOf(node.Span);
             if (known)
                 builder.PlaceLike(layer, instance.Layer);
             else
@@ -31,6 +33,10 @@ internal sealed partial class Elaborator
         catch (GraphException e)
         {
             throw Error(e is ShapeException || !e.Message.StartsWith("two ", StringComparison.Ordinal) ? DiagnosticCodes.InvalidArgument : DiagnosticCodes.DuplicateInstance, node.Span, e.Message);
+        }
+        finally
+        {
+            builder.Location = location;
         }
 
         c.Frame.Constructed[key] = (layer, frame);
@@ -41,13 +47,54 @@ internal sealed partial class Elaborator
     {
         var place = PlaceOf(call, c);
         var args = Arguments(entry, call.Arguments, [], call, c, place);
-        return Construct(call, place, c, null, entry, _ => ((Layer)entry.Make(args)!).Written(Notation(entry, args)));
+        return Construct(call, place, c, null, entry, _ =>
+        {
+            try
+            {
+                return ((Layer)entry.Make(args)!).Written(Notation(entry, args, call));
+            }
+            catch (RangeException e)
+            {
+                throw Error(DiagnosticCodes.InvalidArgument, ArgumentOf(entry, call.Arguments, e.Argument)?.Span ?? call.Span, e.Message);
+            }
+        });
     }
 
-    private static LayerNotation? Notation(CatalogEntry entry, Args args) => entry.Parameters.Any(p => p.IsTensor || p.IsVariadic || p.Kind is ParameterKind.Layer or ParameterKind.Any)
+    /// <summary>The argument of a parameter, by name or place; null where it is not given.</summary>
+    private static ExprSyntax? ArgumentOf(CatalogEntry entry, ImmutableArray<ArgumentSyntax> arguments, string name)
+    {
+        var place = Enumerable.Range(0, entry.Parameters.Length).FirstOrDefault(i => entry.Parameters[i].Name == name, -1);
+        return (arguments.FirstOrDefault(a => a.Name?.Text == name) ?? arguments.Where((a, i) => i == place && a.Name is null).FirstOrDefault())?.Value;
+    }
+
+    private LayerNotation? Notation(CatalogEntry entry, Args args, CallSyntax call) => entry.Parameters.Any(p => p.IsTensor || p.IsVariadic || p.Kind is ParameterKind.Any)
         ? null
         : LayerNotation.Of(entry.Name, entry.Parameters.Any(p => p is { Kind: ParameterKind.Init, Name: "init", Default: "auto" }),
-            [.. entry.Parameters.Select((p, i) => (p.Name, args.Value(i), p.IsRequired ? LayerNotation.Required : DefaultOf(p)))]);
+            [.. entry.Parameters.Select((p, i) => (p.Name, p.Kind is ParameterKind.Layer or ParameterKind.Recipe ? SourceOf(entry, i, call) : args.Value(i), p.IsRequired ? LayerNotation.Required : DefaultOf(p)))]);
+
+    /// <summary>A layer among the arguments as it is written, if nothing of the file is named in it; null if it is not given, and what has no notation otherwise.</summary>
+    private object? SourceOf(CatalogEntry entry, int parameter, CallSyntax call)
+    {
+        if (ArgumentOf(entry, call.Arguments, entry.Parameters[parameter].Name) is not { } given)
+            return null;
+        var text = given.Span.Text;
+        var words = ImmutableArray.CreateBuilder<string>();
+        foreach (var node in given.DescendantsAndSelf())
+        {
+            if (node is NameSyntax name)
+            {
+                if (binding.Uses.TryGetValue(name, out var symbol) && !IsWithin(symbol.Span, given.Span))
+                    return given;
+                words.Add(name.Name.Text);
+            }
+            else if (node is FieldSyntax field && binding.Qualified.ContainsKey(field))
+            {
+                return given;
+            }
+        }
+
+        return text.Contains('\n') ? given : new LayerSource(text, words.ToImmutable());
+    }
 
     /// <summary>An instance of a layer of the file.</summary>
     /// <param name="node">The call with hyperparameters, or the bare name.</param>
@@ -59,7 +106,7 @@ internal sealed partial class Elaborator
             var hypers = new Env(null);
             if (layer.Hypers is not null)
                 Hypers(layer.Name.Text, layer.Hypers, arguments, c, new Context(hypers, frame, Place.Root, null), node.Span, overridable: false);
-            return new Layer(layer.Name.Text, (context, inputs) => Run(layer, hypers, frame, context, inputs));
+            return new Layer(layer.Name.Text, (context, inputs) => Run(layer, hypers, frame, context, inputs)) { InputNames = [.. layer.Tensors.Parameters.Select(p => p.Name.Text)] };
         });
     }
 

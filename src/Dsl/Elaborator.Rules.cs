@@ -52,6 +52,19 @@ internal sealed partial class Elaborator
         }
     }
 
+    /// <summary>A value with a rule as printed graphs have it: the value, the inputs, and the rule over inputs, result and cotangent.</summary>
+    private TensorValue CustomGradient(CallSyntax call, List<(ExprSyntax Syntax, Value Value)> operands, LayerValue rule, ExprSyntax body, Context c)
+    {
+        if (operands.Count < 2)
+            throw Error(DiagnosticCodes.MissingArgument, call.Callee.Span, "`prim.custom_gradient` takes a value, its inputs, and a rule: (x, y, dy) => dx");
+        var args = operands.ConvertAll(o => (o.Syntax, Value: Tensor(o.Value, o.Syntax)));
+        return Build(call, args, () => Expr.CustomGradient([.. args.Skip(1).Select(a => a.Value)], args[0].Value, (xs, y, dy) =>
+        {
+            var made = Apply(rule, [.. xs.Append(y).Append(dy).Select(v => new Given(new TensorValue(v), body))], body, c);
+            return [.. Leaves(made).Select(v => Tensor(v, body))];
+        }));
+    }
+
     /// <summary>The sizes that the layer's tensors bound.</summary>
     private void CopySizes(LayerSyntax layer, Context c, Env env)
     {

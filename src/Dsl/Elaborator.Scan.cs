@@ -31,12 +31,9 @@ internal sealed partial class Elaborator
     }
 
     /// <summary>A loop as printed: states, sequences, constants and the step over all of them; last states and stacked outputs in one tuple.</summary>
-    private Value Scan(CallSyntax call, List<(ExprSyntax Syntax, Value Value)> operands, Dictionary<string, object> attributes, Context c)
+    private Value Scan(CallSyntax call, List<(ExprSyntax Syntax, Value Value)> operands, LayerValue step, ExprSyntax body, Dictionary<string, object> attributes, Context c)
     {
         var given = new OpArguments("scan", attributes);
-        if (operands is not [.., (var body, LayerValue step)])
-            throw Error(DiagnosticCodes.TypeMismatch, call.Span, "the last argument of prim.scan is its step: (s, x, c) => (next, output)");
-        operands.RemoveAt(operands.Count - 1);
         ImmutableArray<Expr> args = [.. operands.Select(o => Tensor(o.Value, o.Syntax))];
         return Loop(call, [], args, [], Make, Value (result) =>
         {
@@ -55,7 +52,7 @@ internal sealed partial class Elaborator
             if (results.Length < states)
                 throw new GraphException($"prim.scan: the step gives {results.Length} of {states} next states");
             CheckStates(parameters[..states], results[..states], body, call);
-            return Scans.Build(args, parameters, results[..states], results[states..], sequences, given.Sizes("length")[0], given.Number("reverse") != 0);
+            return Scans.Closed(args, parameters, results[..states], results[states..], sequences, given.Sizes("length")[0], given.Number("reverse") != 0);
         }
     }
 

@@ -27,7 +27,7 @@ internal sealed partial class Elaborator
                 return value;
             case (NamedTypeSyntax { Name.Text: "init" }, _) when InitializerOf(value) is { } initializer:
                 return new InitializerValue(initializer);
-            case (NamedTypeSyntax { Name.Text: "schedule" }, _) when ScheduleOf(value) is { } schedule:
+            case (NamedTypeSyntax { Name.Text: "schedule" }, _) when ScheduleOf(value, site) is { } schedule:
                 return new ScheduleValue(schedule);
             case (ListTypeSyntax list, ListValue items):
                 return new ListValue([.. items.Items.Select(i => ConvertStatic(i, list.Element, site, name))]);
@@ -77,12 +77,22 @@ internal sealed partial class Elaborator
         ? throw new DiagnosticException(null)
         : InitializerOf(value) ?? throw Error(DiagnosticCodes.TypeMismatch, site.Span, $"an initializer, a number or a list of numbers is needed, and this is {value.Describe()}");
 
-    private static Schedule? ScheduleOf(Value value) => value switch
+    private static Schedule? ScheduleOf(Value value, ExprSyntax site)
     {
-        ScheduleValue s => s.Schedule,
-        InitializerValue { Initializer: ConstantInitializer c } => new ConstantSchedule(c.Value),
-        _ => NumberOf(value) is { } rate ? new ConstantSchedule(rate) : null,
-    };
+        try
+        {
+            return value switch
+            {
+                ScheduleValue s => s.Schedule,
+                InitializerValue { Initializer: ConstantInitializer c } => new ConstantSchedule(c.Value),
+                _ => NumberOf(value) is { } rate ? new ConstantSchedule(rate) : null,
+            };
+        }
+        catch (RangeException e)
+        {
+            throw Error(DiagnosticCodes.OutOfRange, site.Span, e.Message);
+        }
+    }
 
     // ---- Tensors -----------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ internal sealed partial class Elaborator
     private Value Apply(WrappedValue wrapped, ImmutableArray<Given> given, ExprSyntax at, Context c)
     {
         if (wrapped.Use is not { } use)
-            return Checkpointed(wrapped, given, at, c);
+            return wrapped.Inner is InstanceValue one ? Apply(new InstanceValue(one.Layer.Checkpoint(), one.Path, one.Span, one.Declaration, one.Entry), given, at, c) : Checkpointed(wrapped, given, at, c);
         Value result;
         using (builder.Use(use))
             result = Apply(wrapped.Inner, given, at, c);
@@ -78,8 +78,6 @@ internal sealed partial class Elaborator
         var isTuple = false;
         var results = Checkpoint.Apply(inputs, entries =>
         {
-            for (var i = 0; i < entries.Length; i++)
-                Inherit(entries[i], inputs[i]);
             var value = Apply(wrapped.Inner, [.. given.Select((g, i) => g with { Value = new TensorValue(entries[i]) })], at, c);
             isTuple = value is TupleValue;
             return isTuple ? [.. ((TupleValue)value).Items.Select(i => Tensor(i, at))] : [Tensor(value, at)];
@@ -88,13 +86,6 @@ internal sealed partial class Elaborator
         foreach (var result in results)
             builder.Record(result);
         return isTuple ? new TupleValue([.. results.Select(r => new TensorValue(r))]) : new TensorValue(results[0]);
-
-        // Errors say where sizes came from.
-        void Inherit(Expr entry, Expr input)
-        {
-            if (declared.TryGetValue(input, out var label))
-                declared[entry] = label;
-        }
     }
 
     private Value Apply(ViewValue view, ImmutableArray<Given> given, ExprSyntax at)

@@ -335,7 +335,12 @@ internal sealed partial class Elaborator
             throw Error(DiagnosticCodes.TypeMismatch, let.Path.Span, $"a path names a layer that is constructed, and this is {value.Describe()}").And(let.Value.Span, "the value");
         if (let.Type is not null)
             value = Ascribe(value, let.Type, let.Value, c);
-        Bind(let.Pattern, value, let.Value, c.Env.Set);
+        Bind(let.Pattern, value, let.Value, (symbol, bound) =>
+        {
+            c.Env.Set(symbol, bound);
+            if (bound is TensorValue { Expr.Args.IsEmpty: false } tensor)
+                builder.Name(tensor.Expr, symbol.Name);
+        });
     }
 
     private static IEnumerable<NamePatternSyntax> NamesOf(PatternSyntax pattern) => pattern switch

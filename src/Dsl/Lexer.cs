@@ -302,7 +302,7 @@ public sealed class Lexer
                 {
                     var code = quote == '\'' ? DiagnosticCodes.SingleQuotes : DiagnosticCodes.LookAlike;
                     Report(code, start, _at, "a string stands in double quotes '\"'", "write straight double quotes",
-                        StringLiteral.Quote(StringLiteral.Value(_text[start.._at])));
+                        Graph.Printer.Quote(StringLiteral.Value(_text[start.._at])));
                 }
 
                 return TokenKind.String;

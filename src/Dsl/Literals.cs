@@ -15,28 +15,6 @@ public static class StringLiteral
         return value.ToString();
     }
 
-    /// <summary>A literal with this value.</summary>
-    public static string Quote(string value)
-    {
-        var text = new StringBuilder("\"", value.Length + 2);
-        foreach (char c in value)
-        {
-            text.Append(c switch
-            {
-                '\n' => "\\n",
-                '\r' => "\\r",
-                '\t' => "\\t",
-                '\0' => "\\0",
-                '"' => "\\\"",
-                '\\' => "\\\\",
-                _ when char.IsControl(c) => $"\\u{{{(int)c:x}}}",
-                _ => c.ToString(),
-            });
-        }
-
-        return text.Append('"').ToString();
-    }
-
     /// <summary>The offset in a literal at which the value's character <paramref name="index"/> is written.</summary>
     internal static int Offset(string literal, int index)
     {

@@ -34,6 +34,25 @@ public static class StandardLibrary
     /// <summary>The tree of a file of the library, or null.</summary>
     public static SyntaxTree? Find(string name) => Names.Contains(name) ? _trees.GetOrAdd(name, n => Parser.Parse(new SourceText(Read(n), n))) : null;
 
+    /// <summary>What a file of the library has, or what one of its layers is: <c>std.resnet</c>, <c>std.resnet.stem</c>, <c>stem</c>. Null where there is no such name.</summary>
+    public static string? Explain(string name)
+    {
+        if (Find(name) is { } file)
+            return $"{name}\nfile of the library\n\n{string.Join('\n', LayersOf(file).Select(l => $"{Signature(l)}\n  {l.Documentation?.Replace('\n', ' ')}\n"))}";
+        var found = Names.SelectMany(n => LayersOf(Find(n)!).Where(l => l.Name.Text == name || $"{n}.{l.Name.Text}" == name)
+            .Select(l => $"{Signature(l)}\nlayer of the library: import {n} ({l.Name.Text})\n\n{l.Documentation?.Replace('\n', ' ')}\n")).ToArray();
+        return found.Length == 0 ? null : string.Join('\n', found);
+    }
+
+    /// <summary>The names of all layers of the library.</summary>
+    public static IEnumerable<string> LayerNames => Names.SelectMany(n => LayersOf(Find(n)!)).Select(l => l.Name.Text).Distinct();
+
+    private static IEnumerable<LayerSyntax> LayersOf(SyntaxTree file) => file.Root.Declarations.OfType<LayerSyntax>();
+
+    /// <summary>A layer's name, parameters and result on one line.</summary>
+    private static string Signature(LayerSyntax layer) =>
+        string.Join(' ', layer.Name.Span.Source.Text[layer.Name.Span.Start..layer.Body.Span.Start].Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).Replace("( ", "(").Replace(" )", ")").Replace(",)", ")");
+
     private static string Read(string name)
     {
         using var stream = typeof(StandardLibrary).Assembly.GetManifestResourceStream(name)!;
@@ -206,7 +225,7 @@ internal sealed class ModuleLoader
 
             var diagnostic = DiagnosticCodes.ImportNotFound.At(import.PathSpan, $"there is no file {path}");
             diagnostics.Add(!key.EndsWith(".dnn", StringComparison.Ordinal) && sources.Read(path + ".dnn") is not null
-                ? diagnostic.WithFix("add the ending", import.PathSpan, StringLiteral.Quote(import.Path + ".dnn"))
+                ? diagnostic.WithFix("add the ending", import.PathSpan, Graph.Printer.Quote(import.Path + ".dnn"))
                 : diagnostic.WithNote("paths are relative to the file that imports"));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

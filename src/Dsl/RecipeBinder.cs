@@ -59,8 +59,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
 
         public List<(OptimizerLine Line, TextSpan Span)> Lines { get; } = [];
 
-        public TextSpan AccumulateSpan { get; set; }
-
         public bool HasEpochs { get; set; }
 
         /// <summary>Steps alone are a limit of their own.</summary>
@@ -118,7 +116,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
                 break;
             case "accumulate":
                 draft.Recipe = recipe with { Accumulate = (int)Count(given["batches"], name, CountUnit.None, 1, int.MaxValue) };
-                draft.AccumulateSpan = given["batches"].Syntax.Span;
                 break;
             case "epochs":
                 draft.Recipe = recipe with { Epochs = (int)Count(given["count"], name, CountUnit.Epochs, 0, int.MaxValue) };
@@ -167,12 +164,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
     /// <summary>What does not go with something else in the block.</summary>
     private void CheckTogether(Draft draft)
     {
-        if (draft.Recipe.Accumulate > 1 && draft.Lines.Count > 1)
-        {
-            throw new DiagnosticException(DiagnosticCodes.OptionConflict.At(draft.AccumulateSpan, "`accumulate` goes with one optimizer")
-                .With(draft.Lines[1].Span, "this one needs the gradient of all batches where the first has moved the parameters").WithNote("make `batch` larger instead"));
-        }
-
         if (draft.Lines.Count > 1 && draft.Lines.FirstOrDefault(l => l.Line.Optimizer is Lbfgs) is { Line: not null } alone)
             throw Elaborator.Error(DiagnosticCodes.OptionConflict, alone.Span, "`lbfgs` trains all parameters at once, so it is the only optimizer of a block");
         if (draft.Model is not { } model)
@@ -181,6 +172,17 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         var trains = model.Parameters.Where(p => !p.Options.Frozen && !PathPattern.MatchesAny(recipe.Freeze, p.Path)).ToArray();
         if (trains.Length == 0 && model.Parameters.Length > 0)
             throw Elaborator.Error(DiagnosticCodes.OptionConflict, draft.Train.Model.Span, $"all parameters of `{model.Name}` are frozen, so there is nothing to train");
+        if (model.Losses.IsEmpty)
+            return;
+        try
+        {
+            TrainingStep.Check(model, recipe);
+        }
+        catch (GraphException e)
+        {
+            throw Elaborator.Error(DiagnosticCodes.OptionConflict, draft.Train.Model.Span, e.Message);
+        }
+
         var idle = trains.Where(p => !recipe.Trains(p)).Select(p => p.Path).ToArray();
         if (idle.Length > 0)
         {
@@ -196,8 +198,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         var optimizer = given.Value is ErrorValue ? throw new DiagnosticException(null)
             : (given.Value as OptimizerValue)?.Optimizer
             ?? throw Elaborator.Error(DiagnosticCodes.TypeMismatch, given.Syntax.Span, $"`optimizer` takes an optimizer such as adam(lr = 0.001), and this is {given.Value.Describe()}");
-        CheckRate(optimizer, given.Syntax);
-        CheckNumbers(given.Syntax);
         var line = new OptimizerLine(optimizer);
         if (option?.On is { } on)
             line = line with { On = Parts([on], model) };
@@ -215,46 +215,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         if (option?.Every is { } every)
             line = line with { Every = (int)Count(new Given(elaborator.Eval(every, elaborator.FileContext), every), "every", CountUnit.Steps, 1, int.MaxValue) };
         return line;
-    }
-
-    /// <summary>A rate below zero climbs; the schedules are what they are at some steps.</summary>
-    private static void CheckRate(Optimizer optimizer, ExprSyntax syntax)
-    {
-        const double Total = 1000;
-        var rates = new[] { 0, Total / 2, Total - 1 }.Select(step => optimizer.LearningRate.At(Expr.Scalar(step), Total)).ToArray();
-        foreach (var rate in Reference.Evaluate(rates, new Dictionary<Expr, RefValue<double>>()))
-        {
-            if (rate.Reals is [var value] && !(value >= 0 && double.IsFinite(value)))
-            {
-                var at = OptimizerOf(syntax) is { } found && found.Call.Arguments.FirstOrDefault(a => a.Name?.Text is null or "lr") is { } argument ? argument.Value.Span : syntax.Span;
-                throw Elaborator.Error(DiagnosticCodes.OutOfRange, at, $"a learning rate is at least 0, and this one comes to {Printer.Number(value)}");
-            }
-        }
-    }
-
-    /// <summary>The numbers of an optimizer whose ranges go by their names.</summary>
-    private void CheckNumbers(ExprSyntax syntax)
-    {
-        if (OptimizerOf(syntax) is not ({ } call, { } entry))
-            return;
-        var places = ArgumentMatcher.Match(entry.Name, entry.Signature, [.. entry.Parameters.Select(p => p.Slot)], call.Arguments, 0, null, _ => { });
-        for (var i = 0; i < call.Arguments.Length; i++)
-        {
-            var name = places[i] < 0 ? "" : entry.Parameters[places[i]].Name;
-            var value = elaborator.Eval(call.Arguments[i].Value, elaborator.FileContext);
-            var numbers = value is TupleValue tuple ? tuple.Items : [value];
-            foreach (var number in numbers.Select(n => n is IntValue whole ? whole.Number : (n as FloatValue)?.Number))
-            {
-                var (fits, range) = name switch
-                {
-                    "momentum" or "rho" or "betas" => (number is null or (>= 0 and < 1), "at least 0 and below 1"),
-                    "weight_decay" or "eps" => (number is null or >= 0, "at least 0"),
-                    _ => (true, ""),
-                };
-                if (!fits)
-                    throw Elaborator.Error(DiagnosticCodes.OutOfRange, call.Arguments[i].Value.Span, $"`{name}` of {entry.Name} is {range}, not {Printer.Number(number!.Value)}");
-            }
-        }
     }
 
     private ExprSyntax WithOverrides(ExprSyntax syntax)

@@ -18,7 +18,7 @@ public static class SyntaxPrinter
         {
             var (line, column) = tree.Source.Locate(token.Start);
             string kind = token.Kind.IsFixed() ? token.Kind.IsReserved() ? "Word" : "Mark" : token.Kind.ToString();
-            text.Append(CultureInfo.InvariantCulture, $"{line}:{column}\t{kind}\t{StringLiteral.Quote(tree.Source.Span(token.Start, token.End).Text)}");
+            text.Append(CultureInfo.InvariantCulture, $"{line}:{column}\t{kind}\t{Graph.Printer.Quote(tree.Source.Span(token.Start, token.End).Text)}");
             AppendTrivia(text, tree.Source, "before", token.FullStart, token.Start);
             AppendTrivia(text, tree.Source, "after", token.End, token.FullEnd);
             text.Append('\n');
@@ -39,7 +39,7 @@ public static class SyntaxPrinter
     {
         if (start == end) return;
         text.Append('\t').Append(where);
-        foreach (var trivia in Lexer.Trivia(source, start, end)) text.Append(' ').Append(StringLiteral.Quote(trivia.Span.Text));
+        foreach (var trivia in Lexer.Trivia(source, start, end)) text.Append(' ').Append(Graph.Printer.Quote(trivia.Span.Text));
     }
 
     private sealed class Printer
@@ -55,7 +55,7 @@ public static class SyntaxPrinter
             {
                 case UnitSyntax n: Unit(n); break;
                 case ImportSyntax n:
-                    Form("import", n.IsFile ? StringLiteral.Quote(n.Path) : n.Path,
+                    Form("import", n.IsFile ? Graph.Printer.Quote(n.Path) : n.Path,
                         n.Names.Select(i => i.Alias is { } alias ? $"{i.Name}:{alias}" : i.Name.Text).ToArray());
                     break;
                 case HyperSyntax n: Form("hyper", n.Name, n.Type, n.Value, n.Range); break;
@@ -104,7 +104,7 @@ public static class SyntaxPrinter
                 case ListTypeSyntax n: Form("list", n.Element); break;
 
                 case NumberSyntax n: Number(n); break;
-                case StringSyntax n: Append(StringLiteral.Quote(n.Value)); break;
+                case StringSyntax n: Append(Graph.Printer.Quote(n.Value)); break;
                 case BoolSyntax n: Append(n.Value ? "true" : "false"); break;
                 case NameSyntax n: Append(n.Name.Text); break;
                 case ParenthesizedSyntax n: Form("paren", n.Inner); break;

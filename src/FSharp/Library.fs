@@ -65,11 +65,73 @@ module Expr =
     let reduce (pattern: string) (reduction: PatternReduction) (sizes: (string * Dim) list) (x: Expr) = x.Reduce(pattern, reduction, sizesOf sizes)
     /// The sum of products over the letters that the result lacks: `Expr.einsum "bij,bjk->bik" [ x; y ]`.
     let einsum (pattern: string) (tensors: Expr list) = Patterns.Einsum(pattern, ReadOnlySpan(List.toArray tensors))
+    let exp (x: Expr) = x.Exp()
+    let log (x: Expr) = x.Log()
+    let log1p (x: Expr) = x.Log1p()
+    let expm1 (x: Expr) = x.Expm1()
+    let sqrt (x: Expr) = x.Sqrt()
+    let rsqrt (x: Expr) = x.Rsqrt()
+    let square (x: Expr) = x.Square()
+    let pow (exponent: Expr) (x: Expr) = x.Pow exponent
+    let abs (x: Expr) = x.Abs()
+    let sign (x: Expr) = x.Sign()
+    let sin (x: Expr) = x.Sin()
+    let cos (x: Expr) = x.Cos()
+    let tan (x: Expr) = x.Tan()
+    let tanh (x: Expr) = x.Tanh()
+    let erf (x: Expr) = x.Erf()
+    let floor (x: Expr) = x.Floor()
+    let ceil (x: Expr) = x.Ceil()
+    let round (x: Expr) = x.Round()
+    /// The larger and the smaller of two, element by element; `max` and `min` are those of all elements.
+    let maximum (y: Expr) (x: Expr) = x.Max y
+    let minimum (y: Expr) (x: Expr) = x.Min y
+    let clamp (low: Expr) (high: Expr) (x: Expr) = x.Clamp(low, high)
+    let max (x: Expr) = x.ReduceMax()
+    let min (x: Expr) = x.ReduceMin()
+    let maxOver (axis: int) (x: Expr) = x.ReduceMax(Axes.op_Implicit axis)
+    let minOver (axis: int) (x: Expr) = x.ReduceMin(Axes.op_Implicit axis)
+    let var (x: Expr) = x.Var()
+    let std (x: Expr) = x.Std()
+    let norm (x: Expr) = x.Norm()
+    let logsumexp (x: Expr) = x.LogSumExp()
+    let normOver (axis: int) (x: Expr) = x.Norm(Axes.op_Implicit axis)
+    let logsumexpOver (axis: int) (x: Expr) = x.LogSumExp(Axes.op_Implicit axis)
+    let where (condition: Expr) (x: Expr) (y: Expr) = Expr.Where(condition, x, y)
+    let concat (axis: int) (parts: Expr list) = Expr.Concat(axis, ReadOnlySpan(List.toArray parts))
+    let stack (axis: int) (parts: Expr list) = Expr.Stack(axis, ReadOnlySpan(List.toArray parts))
+    let transpose (axes: int list) (x: Expr) = x.Transpose(ReadOnlySpan(List.toArray axes))
+    let swapaxes (a: int) (b: int) (x: Expr) = x.SwapAxes(a, b)
+    let squeeze (axis: int) (x: Expr) = x.Squeeze axis
+    let expandDims (axis: int) (x: Expr) = x.ExpandDims axis
+    let flatten (x: Expr) = x.Flatten()
+    let broadcastTo (dims: Dim list) (x: Expr) = x.BroadcastTo(Shape(List.toArray dims))
+    /// From start up to limit along an axis: `x |> Expr.slice 1 (size 0) (size 8)`.
+    let slice (axis: int) (start: Dim) (limit: Dim) (x: Expr) = x.SliceAxis(axis, start, limit)
+    /// The slices of an axis at whole numbers.
+    let take (indices: Expr) (axis: int) (x: Expr) = x.Take(indices, axis)
+    let oneHot (classes: Dim) (x: Expr) = x.OneHot classes
+    let cast (dtype: DType) (x: Expr) = x.Cast dtype
+    let full (dims: Dim list) (value: float) = Expr.Full(Shape(List.toArray dims), value)
+    let zeros (dims: Dim list) = full dims 0.0
+    let ones (dims: Dim list) = full dims 1.0
+    let zerosLike (x: Expr) = x.ZerosLike()
+    let onesLike (x: Expr) = x.OnesLike()
+    /// 0, 1, … n − 1.
+    let iota (n: Dim) = Expr.Iota(Shape(n), 0)
+    let maxPool1d (window: int) (x: Expr) = x.MaxPool1d(Extent.op_Implicit window)
+    let maxPool2d (window: int) (x: Expr) = x.MaxPool2d(Extent.op_Implicit window)
+    let avgPool1d (window: int) (x: Expr) = x.AvgPool1d(Extent.op_Implicit window)
+    let avgPool2d (window: int) (x: Expr) = x.AvgPool2d(Extent.op_Implicit window)
+    let globalAvgPool (x: Expr) = x.GlobalAvgPool()
+    let globalMaxPool (x: Expr) = x.GlobalMaxPool()
     let stopGradient (x: Expr) = x.StopGradient()
     /// A fresh variable of float type: `Expr.variable "x" [ dim "B"; size 64 ]`.
     let variable (name: string) (dims: Dim list) = Expr.Variable(name, Shape(List.toArray dims))
     /// The gradient of a scalar: `y |> Expr.grad x`.
     let grad (x: Expr) (y: Expr) = y.Grad x
+    /// Nothing of the value is computed twice: the gradient shares its nodes.
+    let valueAndGrad (x: Expr) (y: Expr) = y, y.Grad x
     let cumsum (axis: int) (x: Expr) = x.CumSum axis
     let cumprod (axis: int) (x: Expr) = x.CumProd axis
     let prod (x: Expr) = x.Prod()
@@ -94,6 +156,19 @@ module Expr =
     /// The gradient, or why there is none.
     let tryGrad (x: Expr) (y: Expr) = try Ok(y.Grad x) with :? GraphException as e -> Error e.Message
 
+/// Random tensors as functions of a key: `Random.normal (Random.key "noise") [ dim "B"; size 8 ]`.
+[<RequireQualifiedAccess>]
+module Random =
+    /// A key of a place: it folds the run's seed and step, and differs from place to place.
+    let key (place: string) = RandomState.Key place
+    let normal (key: Expr) (dims: Dim list) = Rng.Normal(key, Shape(List.toArray dims))
+    /// In [0, 1).
+    let uniform (key: Expr) (dims: Dim list) = Rng.Uniform(key, Shape(List.toArray dims))
+    let bernoulli (p: float) (key: Expr) (dims: Dim list) = Rng.Bernoulli(key, Shape(List.toArray dims), p)
+    /// Classes along the last axis, each with probability softmax(logits).
+    let categorical (key: Expr) (logits: Expr) = Rng.Categorical(key, logits)
+    let permutation (key: Expr) (n: Dim) = Rng.Permutation(key, n)
+
 /// Layers, data last. Each call makes a new instance: `x |> Layer.dense 64 |> Expr.relu`. Bind an instance (`let fc = Layer.Of.dense 64`) and
 /// apply it twice to share its parameters.
 [<RequireQualifiedAccess>]
@@ -114,6 +189,10 @@ module Layer =
         let rnn units = Layers.Rnn units
         let lstm units = Layers.Lstm units
         let gru units = Layers.Gru units
+        let conv1d filters (kernel: int) = Layers.Conv1d(filters, Extent.op_Implicit kernel)
+        let conv2d filters (kernel: int) = Layers.Conv2d(filters, Extent.op_Implicit kernel)
+        let conv3d filters (kernel: int) = Layers.Conv3d(filters, Extent.op_Implicit kernel)
+        let depthwiseConv2d (kernel: int) = Layers.DepthwiseConv2d(Extent.op_Implicit kernel)
         let residual (f: Layer) = Layers.Residual f
         let dropPath rate = Layers.DropPath rate
         let attention heads = Layers.Attention heads
@@ -129,6 +208,14 @@ module Layer =
         let branches (layers: Layer list) = Layers.Parallel(ReadOnlySpan(List.toArray layers))
         let convTranspose1d filters (kernel: int) (stride: int) = Layers.ConvTranspose1d(filters, Extent.op_Implicit kernel, Nullable(Extent.op_Implicit stride))
         let convTranspose2d filters (kernel: int) (stride: int) = Layers.ConvTranspose2d(filters, Extent.op_Implicit kernel, Nullable(Extent.op_Implicit stride))
+        /// So many layers in series, each made afresh: `Layer.Of.repeat 4 (fun i -> Layer.Of.dense 64)`.
+        let repeat count (make: int -> Layer) = Layers.Repeat(count, make)
+        /// The same parameters, kept as they are in this application.
+        let frozen (f: Layer) = f.Frozen()
+        let noDecay (f: Layer) = f.NoDecay()
+        let lrScale (factor: float) (f: Layer) = f.ScaleLearningRate factor
+        /// Computed again for gradients, so that less is kept.
+        let checkpoint (f: Layer) = f.Checkpoint()
         let func (kind: string) (f: Expr -> Expr) = Layers.Function(kind, f)
         let chain (layers: Layer list) = Layers.Sequential(ReadOnlySpan(List.toArray layers))
 
@@ -151,6 +238,11 @@ module Layer =
     let rnn units x = apply (Of.rnn units) x
     let lstm units x = apply (Of.lstm units) x
     let gru units x = apply (Of.gru units) x
+    let conv1d filters kernel x = apply (Of.conv1d filters kernel) x
+    let conv2d filters kernel x = apply (Of.conv2d filters kernel) x
+    let conv3d filters kernel x = apply (Of.conv3d filters kernel) x
+    let depthwiseConv2d kernel x = apply (Of.depthwiseConv2d kernel) x
+    let repeat count make x = apply (Of.repeat count make) x
     let residual f x = apply (Of.residual f) x
     let dropPath rate x = apply (Of.dropPath rate) x
     let attention heads x = apply (Of.attention heads) x
@@ -183,6 +275,8 @@ module Loss =
     let nll (labels: Expr) (logP: Expr) = Losses.Nll(logP, labels)
     let hinge (target: Expr) (prediction: Expr) = Losses.Hinge(prediction, target)
     let cosineSimilarity (target: Expr) (prediction: Expr) = Losses.CosineSimilarity(prediction, target)
+    /// Labels int[B, S] that are not aligned with the logits [B, T, classes]; class 0 is the blank.
+    let ctc (labels: Expr) (logits: Expr) = Losses.Ctc(logits, labels)
     let triplet (margin: float) (positive: Expr) (negative: Expr) (anchor: Expr) = Losses.Triplet(anchor, positive, negative, margin)
     /// The sum of the absolute values of tensors, as a penalty; `l2` of the squares.
     let l1 (tensors: Expr list) = Losses.L1(ReadOnlySpan(List.toArray tensors))
@@ -256,3 +350,41 @@ module Model =
     /// The gradient of the sum of the losses, for every parameter, as a model of its own.
     let gradient (model: Model) =
         ModelPrinter.Differentiate(model, model.TotalLoss, [| for p in model.Parameters -> Named(p.Path, p.Variable) |])
+
+/// A statement of a model: what it adds to the model that is being composed, and gives.
+type ModelPart<'a> = ModelBuilder -> 'a
+
+/// The statements of `model "Name" { … }`, as those of a `.dnn` model.
+[<AutoOpen>]
+module ModelParts =
+    /// What is fed: `let! x = input "x" [ dim "B"; size 64 ]`.
+    let input (name: string) (dims: Dim list) : ModelPart<Expr> = fun m -> m.Input(name, List.toArray dims)
+    let inputOf (dtype: DType) (name: string) (dims: Dim list) : ModelPart<Expr> = fun m -> m.Input(name, dtype, List.toArray dims)
+    /// What is fed in training and evaluation alone.
+    let target (name: string) (dims: Dim list) : ModelPart<Expr> = fun m -> m.Target(name, List.toArray dims)
+    let targetOf (dtype: DType) (name: string) (dims: Dim list) : ModelPart<Expr> = fun m -> m.Target(name, dtype, List.toArray dims)
+    /// A parameter of the model itself: `let! scale = param "scale" [ size 8 ] Initializers.Ones`.
+    let param (path: string) (dims: Dim list) (init: Initializer) : ModelPart<Expr> = fun m -> m.Parameter(path, Shape(List.toArray dims), init)
+    /// A state that is saved and not trained, and its next value in training.
+    let buffer (path: string) (dims: Dim list) (init: Initializer) : ModelPart<Expr> = fun m -> m.Buffer(path, Shape(List.toArray dims), init)
+    let update (path: string) (next: Expr) : ModelPart<unit> = fun m -> m.Update(path, next)
+    let output (name: string) (value: Expr) : ModelPart<unit> = fun m -> m.Output(name, value)
+    /// A scalar to minimize; several add up.
+    let loss (value: Expr) : ModelPart<unit> = fun m -> m.Loss value
+    let lossAs (name: string) (value: Expr) : ModelPart<unit> = fun m -> m.Loss(value, name)
+    let metric (name: string) (value: Expr) : ModelPart<unit> = fun m -> m.Metric(name, value)
+
+/// Composes a model from statements; layers that are applied between them put their parameters into it.
+type ModelExpression(name: string) =
+    member _.Bind(part: ModelPart<'a>, next: 'a -> ModelPart<'b>) : ModelPart<'b> = fun m -> next (part m) m
+    member _.Yield(part: ModelPart<unit>) = part
+    member _.Zero() : ModelPart<unit> = ignore
+    member _.Combine(first: ModelPart<unit>, rest: ModelPart<unit>) : ModelPart<unit> = fun m -> first m; rest m
+    member _.Delay(rest: unit -> ModelPart<'a>) : ModelPart<'a> = fun m -> rest () m
+    member _.For(items: seq<'a>, body: 'a -> ModelPart<unit>) : ModelPart<unit> = fun m -> for item in items do body item m
+    member _.Run(parts: ModelPart<unit>) = Model.Build(name, fun m -> parts m)
+
+[<AutoOpen>]
+module ModelExpressions =
+    /// `model "Net" { let! x = input "x" [ dim "B"; size 8 ]` … `output "y" (x |> Layer.dense 1) }`
+    let model (name: string) = ModelExpression name

@@ -168,7 +168,7 @@ public sealed partial class Expr
 
     public Expr Round() => Round(this);
 
-    public Expr Relu() => ModelBuilder.Function("relu", this, x => Make(new Relu(), Real(x)));
+    public Expr Relu() => ModelBuilder.Call("relu", this, x => Make(new Relu(), Real(x)));
 
     public Expr Max(Expr other) => Max(this, other);
 

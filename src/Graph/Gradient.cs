@@ -50,7 +50,7 @@ public static class Gradient
             if (incoming.Remove(node, out var parts))
             {
                 var cotangent = BalancedSum(parts);
-                listener?.Derived(cotangent, node);
+                listener?.Differentiated(cotangent, node, isWhole: true);
                 if (targets.Contains(node))
                 {
                     result[node] = cotangent;
@@ -70,7 +70,7 @@ public static class Gradient
             {
                 if (sent[k] is not { } part || !active.Contains(node.Args[k]))
                     continue;
-                listener?.Derived(part, node);
+                listener?.Differentiated(part, node, isWhole: false);
                 Accumulate(incoming, node.Args[k], part);
             }
         }
@@ -216,5 +216,9 @@ public static class Gradient
 /// <summary>Hears of every expression that a pass made, and from which node.</summary>
 public interface IDerivationListener
 {
+    /// <summary>A pass puts one node in the place of another.</summary>
     void Derived(Expr result, Expr origin);
+
+    /// <summary>Differentiation makes the cotangent of a node, or what the node sends to one of its arguments.</summary>
+    void Differentiated(Expr result, Expr of, bool isWhole) => Derived(result, of);
 }

@@ -40,10 +40,19 @@ public sealed class Layer
     public LayerNotation? Notation { get; private init; }
 
     /// <summary>The same layer with the notation that printed models have for it.</summary>
-    public Layer Written(LayerNotation? notation) => new(Kind, body, Name, Options) { Views = Views, Notation = notation };
+    public Layer Written(LayerNotation? notation) => new(Kind, body, Name, Options) { Views = Views, Notation = notation, Uses = Uses, InputNames = InputNames };
 
     /// <summary>A new instance of the same layer under a name: <c>Dense(128).Named("fc1")</c> has the parameter <c>fc1.weight</c>.</summary>
-    public Layer Named(string name) => new(Kind, body, name, Options) { Views = Views, Notation = Notation };
+    public Layer Named(string name) => new(Kind, body, name, Options) { Views = Views, Notation = Notation, Uses = Uses, InputNames = InputNames };
+
+    /// <summary>What the tensors given by position are called in printed source; x where nothing is said.</summary>
+    public ImmutableArray<string> InputNames { get; init; } = [];
+
+    /// <summary>How this view uses the parameters of its instance, innermost first.</summary>
+    internal ImmutableArray<ParameterUse> Uses { get; init; } = [];
+
+    /// <summary>The name of this view among the functions of its instance; null for the layer itself.</summary>
+    internal string? ViewName { get; private init; }
 
     /// <summary>Other functions of the same parameters, such as <c>attend</c> of an embedding.</summary>
     internal ImmutableArray<(string Name, Func<LayerContext, Expr, Expr> Body)> Views { get => views; init => views = value; }
@@ -59,7 +68,7 @@ public sealed class Layer
         foreach (var view in Views)
         {
             if (view.Name == name)
-                return new Layer($"{Kind}.{name}", view.Body) { instance = Instance };
+                return new Layer($"{Kind}.{name}", view.Body) { instance = Instance, ViewName = name };
         }
 
         return null;
@@ -81,14 +90,18 @@ public sealed class Layer
     public Layer With(string parameter, Expr value) => Used(new ParameterUse { Values = [new GivenParameter(this, parameter, value)] });
 
     /// <summary>The same instance; what an application through this view computes between input and result is computed again for gradients rather than kept.</summary>
-    public Layer Checkpoint() => new(Kind, (context, inputs) => Graph.Checkpoint.Apply(inputs, x => body(context, x)), Name, Options) { instance = Instance };
+    public Layer Checkpoint() => new(Kind, (context, inputs) => Graph.Checkpoint.Apply(inputs, x => body(context, x)), Name, Options)
+    {
+        instance = Instance,
+        Uses = Uses.Add(new ParameterUse { Checkpoint = true }),
+    };
 
     private Layer Used(ParameterUse use) => new(Kind, (context, inputs) =>
     {
         using var entered = ModelBuilder.Current!.Use(use);
         return body(context, inputs);
     }, Name, Options)
-    { instance = Instance };
+    { instance = Instance, Uses = Uses.Add(use) };
 
     /// <summary>The composition: this, then another.</summary>
     public Layer Then(Layer next) => Layers.Sequential(this, next);
@@ -113,30 +126,42 @@ public sealed class Layer
 /// <param name="TakesInit">Whether it has an argument <c>init</c> that is <c>auto</c> unless given.</param>
 public sealed record LayerNotation(string Name, ImmutableArray<(string? Name, string Text)> Arguments, bool TakesInit = false)
 {
+    /// <summary>The names in arguments that are layers.</summary>
+    public ImmutableArray<string> Words { get; private init; } = [];
+
     /// <summary>The notation of a layer from its arguments and their defaults; null where one has no notation. What has no default goes by position.</summary>
     public static LayerNotation? Of(string name, bool takesInit, params ReadOnlySpan<(string Name, object? Value, object? Default)> arguments)
     {
         var texts = ImmutableArray.CreateBuilder<(string?, string)>();
+        ImmutableArray<string> words = [];
         foreach (var (argument, value, @default) in arguments)
         {
+            if (value is LayerSource source)
+                words = words.AddRange(source.Words);
             var isRequired = ReferenceEquals(@default, Required);
             if (!isRequired && Equals(value, @default))
                 continue;
-            var text = value switch
-            {
-                null => "none",
-                bool or int or long or double or Extent or Padding => Printer.Text(value is int whole ? (double)whole : value),
-                Initializer initializer => ModelPrinter.Text(initializer),
-                string word => "\"" + word + "\"",
-                _ => null,
-            };
-            if (text is null)
+            if (Text(value) is not { } text)
                 return null;
             texts.Add((isRequired ? null : argument, text));
         }
 
-        return new(name, texts.ToImmutable(), takesInit);
+        return new(name, texts.ToImmutable(), takesInit) { Words = words };
     }
+
+    /// <summary>A static argument as source; null where it has no notation.</summary>
+    public static string? Text(object? value) => value switch
+    {
+        null => "none",
+        int whole => Printer.Number(whole),
+        bool or long or double or Extent or Padding or DType or Dim or Graph.Shape or ValueList<double> => Printer.Text(value),
+        int[] axes => axes is [var only] ? Printer.Number(only) : $"[{string.Join(", ", axes)}]",
+        (double first, double second) => $"({Printer.Number(first)}, {Printer.Number(second)})",
+        Initializer initializer => ModelPrinter.Text(initializer),
+        LayerSource source => source.Text,
+        string word => Printer.Text(word),
+        _ => null,
+    };
 
     /// <summary>Stands for the default of an argument that has none.</summary>
     public static object Required { get; } = new();
@@ -144,6 +169,40 @@ public sealed record LayerNotation(string Name, ImmutableArray<(string? Name, st
     /// <summary>The call, perhaps with an initializer.</summary>
     public string ToSource(Initializer? init = null) =>
         $"{Name}({string.Join(", ", Arguments.Select(a => a.Name is null ? a.Text : $"{a.Name} = {a.Text}").Concat(init is null ? [] : [$"init = {ModelPrinter.Text(init)}"]))})";
+}
+
+/// <summary>A layer in the arguments of another, as source that means the same everywhere.</summary>
+/// <param name="Text">The expression.</param>
+/// <param name="Words">The names of the language in it.</param>
+public sealed record LayerSource(string Text, ImmutableArray<string> Words);
+
+/// <summary>A call of a function as source writes it: <c>max_pool2d(x, 2)</c>.</summary>
+/// <param name="Name">The function.</param>
+/// <param name="Arguments">Those that are not the default, by position and then by name.</param>
+/// <param name="IsLayer">Whether its bare name may stand after a pipe.</param>
+public sealed record FunctionCall(string Name, ImmutableArray<FunctionArgument> Arguments, bool IsLayer)
+{
+    /// <summary>The tensors among the arguments.</summary>
+    public IEnumerable<Expr> Tensors => Arguments.SelectMany(a => a.Tensors);
+
+    /// <summary>The call of a function of tensors from its static arguments and their defaults; null where one has no notation.</summary>
+    public static FunctionCall? Of(string name, ReadOnlySpan<Expr> tensors, params ReadOnlySpan<(string Name, object? Value, object? Default)> arguments)
+    {
+        var all = ImmutableArray.CreateBuilder<FunctionArgument>();
+        foreach (var tensor in tensors)
+            all.Add(new FunctionArgument(null, [tensor], null));
+        if (LayerNotation.Of(name, takesInit: false, arguments) is not { } notation)
+            return null;
+        all.AddRange(notation.Arguments.Select(a => new FunctionArgument(a.Name, [], a.Text)));
+        return new FunctionCall(name, all.ToImmutable(), IsLayer: tensors.Length == 1 && notation.Arguments.All(a => a.Name is not null));
+    }
+}
+
+/// <summary>An argument of a call: a tensor, a list of them, or static text.</summary>
+public sealed record FunctionArgument(string? Name, ImmutableArray<Expr> Tensors, string? Text, bool IsList = false)
+{
+    /// <summary>The sizes that the text names.</summary>
+    public ImmutableArray<Dim> Sizes { get; init; } = [];
 }
 
 /// <summary>A tensor in the place of a parameter of an instance.</summary>
@@ -164,6 +223,9 @@ public sealed record ParameterUse
 
     /// <summary>A factor on the learning rate, everywhere.</summary>
     public double LearningRateScale { get; init; } = 1;
+
+    /// <summary>What is computed with them is computed again for gradients.</summary>
+    public bool Checkpoint { get; init; }
 
     /// <summary>Other tensors in their place.</summary>
     public ImmutableArray<GivenParameter> Values { get; init; } = [];
@@ -225,9 +287,23 @@ public sealed class LayerContext
     /// <summary>The positions of so many elements: 0, 1, …, and while decoding from the present position on.</summary>
     public Expr Positions(Dim length) => Position is { } first ? Expr.Iota(new Shape(length), 0) + first : Expr.Iota(new Shape(length), 0);
 
-    /// <summary>A value that decoding carries from token to token, one for each application of the instance; gives the next one.</summary>
-    internal Expr Carry(string name, Shape shape, Func<Expr, Expr> next) =>
-        builder.Carry(instance, application == 0 ? name : $"{name}_{application}", new TensorType(DType.Float, shape), next);
+    /// <summary>Asks for at least one element of a sequence [B, T, D]: here where T is known, else when it is fed.</summary>
+    internal void RequireSome(Expr sequence)
+    {
+        var length = sequence.Shape[1];
+        if (length is { IsKnown: true, Value: 0 })
+            throw new ShapeException($"{instance.Path}: the sequence {sequence.Shape} is empty, and at least one element is needed", sequence.Shape, axis: 1);
+        if (!length.IsKnown)
+            builder.Require(new SizeCheck(length, Dim.One, "the sequence", instance.Path, builder.Location) { IsLeast = true });
+    }
+
+    /// <summary>A value that decoding carries from token to token, one for each application of the instance; zeros at first.</summary>
+    internal Expr Carried(string name, Shape shape) => builder.Buffer(instance, CarriedName(name), new TensorType(DType.Float, shape), Initializers.Zeros);
+
+    /// <summary>What the next token gets of it.</summary>
+    internal void Carry(string name, Expr next) => builder.Carry(instance, CarriedName(name), next);
+
+    private string CarriedName(string name) => application == 0 ? name : $"{name}_{application}";
 
     /// <summary>A key for random numbers that no other place, application or draw has.</summary>
     public Expr RandomKey() => RandomState.Key($"{instance.Path}#{application}#{draws++}");
@@ -254,14 +330,14 @@ public sealed class ModelBuilder
     private readonly List<SizeCheck> checks = [];
     private readonly HashSet<SizeCheck> seenChecks = [];
     private readonly Dictionary<Layer, Instance> instances = [];
-    private readonly Stack<(Instance Instance, Scope? Scope)> frames = new();
+    private readonly Stack<(Instance Instance, Scope? Scope, int Uses)> frames = new();
     private readonly Provenance provenance = new();
     private readonly Instance root = new("");
 
     public ModelBuilder(string name)
     {
         this.name = name;
-        frames.Push((root, null));
+        frames.Push((root, null, 0));
     }
 
     /// <summary>The model that is being composed on this thread.</summary>
@@ -269,7 +345,7 @@ public sealed class ModelBuilder
 
     /// <summary>
     /// Whether the model decodes token by token: its inputs have one element along the sequence, causal attention keeps keys and values of earlier ones in
-    /// buffers of a fixed size, and positions count on, so that one plan serves all tokens. Parameters are those of the model without.
+    /// buffers of a fixed size, recurrences keep their states, and positions count on, so that one plan serves all tokens. Parameters are those of the model without.
     /// </summary>
     public bool Decoding { get; init; }
 
@@ -295,6 +371,11 @@ public sealed class ModelBuilder
         public Dictionary<string, double> Scales { get; } = [];
 
         public int Applications { get; set; }
+
+        /// <summary>What it is while nothing has applied it; null where it was placed by its application.</summary>
+        public IdleLayer? Made { get; init; }
+
+        public bool IsIdle => Applications == 0 && Parameters.Count == 0 && Parts.Count == 0;
 
         public string Child(string segment) => Path.Length == 0 ? segment : $"{Path}.{segment}";
     }
@@ -345,7 +426,7 @@ public sealed class ModelBuilder
     {
         if (!places.Add(path))
             throw new GraphException($"two instances are named {path}; give one another name");
-        instances[layer.Instance] = new Instance(path);
+        instances[layer.Instance] = new Instance(path) { Made = new IdleLayer(path, layer.Kind, Location) };
     }
 
     /// <summary>The layer inside of an instance under a name (<see cref="LayerContext.Part"/>); null before its first application, or where there is none.</summary>
@@ -378,6 +459,23 @@ public sealed class ModelBuilder
     /// <summary>The parameter of a path, if there is one yet.</summary>
     public Parameter? FindParameter(string path) => parametersByPath.GetValueOrDefault(path);
 
+    /// <summary>Gives a value the name that it has where it is built.</summary>
+    public void Name(Expr value, string name) => provenance.Name(value, name, frames.Peek().Scope);
+
+    /// <summary>The number of applications so far.</summary>
+    public int ScopeCount => scopes.Count;
+
+    /// <summary>Notes that a value is that of a call; of one that was there before, nothing.</summary>
+    /// <param name="result">The value.</param>
+    /// <param name="call">The call.</param>
+    /// <param name="before">The number of applications before it.</param>
+    public void Note(Expr result, FunctionCall call, int before)
+    {
+        var known = provenance.Find(result);
+        if (known is null || scopes.IndexOf(known.Scope!, before) >= 0)
+            provenance.Note(result, call);
+    }
+
     /// <summary>Gives what was built the present <see cref="Location"/> and application as its origin.</summary>
     public void Record(Expr value) => provenance.Record(value, Location, frames.Peek().Scope);
 
@@ -397,9 +495,14 @@ public sealed class ModelBuilder
             instances[layer.Instance] = instance = Place(layer.Instance);
         Note(arguments);
         Note([.. named.Select(n => n.Value)]);
-        var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location) { Named = named, Layer = layer, IsPlain = uses.Count == 0 && layer.Instance == layer };
+        var scope = new Scope(instance.Path, layer.Kind, frames.Peek().Scope, arguments, Location)
+        {
+            Named = named,
+            Layer = layer,
+            Uses = [.. layer.Uses, .. uses.Take(uses.Count - frames.Peek().Uses)],
+        };
         scopes.Add(scope);
-        frames.Push((instance, scope));
+        frames.Push((instance, scope, uses.Count));
         var location = Location;
         try
         {
@@ -415,7 +518,7 @@ public sealed class ModelBuilder
     }
 
     /// <summary>Marks what a function computes with its name, for summaries and lint.</summary>
-    internal static Expr Function(string kind, Expr x, Func<Expr, Expr> function)
+    internal static Expr Function(string kind, Expr x, Func<Expr, Expr> function, FunctionCall? call = null)
     {
         if (current is not { } builder)
             return function(x);
@@ -423,7 +526,10 @@ public sealed class ModelBuilder
         builder.Note([x]);
         var scope = new Scope(parent.Instance.Path, kind, parent.Scope, [x], builder.Location);
         builder.scopes.Add(scope);
+        var before = builder.ScopeCount;
         var y = function(x);
+        if (call is not null)
+            builder.Note(y, call, before);
         builder.Close(scope, [y], builder.Location);
         return y;
     }
@@ -435,14 +541,20 @@ public sealed class ModelBuilder
             checks.Add(check);
     }
 
+    /// <summary>A function of source: what it computes is printed as its call.</summary>
+    internal static Expr Call(string kind, Expr x, Func<Expr, Expr> function, params ReadOnlySpan<(string Name, object? Value, object? Default)> arguments) =>
+        Function(kind, x, function, FunctionCall.Of(kind, [x], arguments));
+
     /// <summary>How often buffers were given a next value.</summary>
     internal int Updates { get; private set; }
 
     /// <summary>Marks what a function of several tensors has computed with its name.</summary>
-    internal static Expr Mark(string kind, ImmutableArray<Expr> inputs, Expr result)
+    internal static Expr Mark(string kind, ImmutableArray<Expr> inputs, Expr result, FunctionCall? call = null)
     {
         if (current is not { } builder)
             return result;
+        if (call is not null)
+            builder.Note(result, call, builder.ScopeCount);
         var parent = builder.frames.Peek();
         builder.Note(inputs);
         var scope = new Scope(parent.Instance.Path, kind, parent.Scope, inputs, builder.Location);
@@ -456,7 +568,7 @@ public sealed class ModelBuilder
     public Model Complete()
     {
         if (Decoding)
-            Carry(root, PositionName, new TensorType(DType.I64, Shape.Scalar), position => position + 1);
+            Carry(root, PositionName, Position! + 1);
         var model = new Model
         {
             Name = name,
@@ -469,10 +581,25 @@ public sealed class ModelBuilder
             Metrics = [.. metrics],
             Scopes = [.. scopes],
             Checks = [.. checks],
+            Idle = Idle(),
+            Steps = [.. steps],
             Provenance = provenance,
         };
         return Initializers.ResolveAuto(model);
     }
+
+    /// <summary>One place may make many instances, in a list or a loop: it is idle where none of them was applied.</summary>
+    private ImmutableArray<IdleLayer> Idle() =>
+    [
+        .. instances.Values.Distinct().Where(i => i.Made is not null).GroupBy(i => i.Made!.Location ?? (object)i.Path).Where(g => g.All(i => i.IsIdle)).Select(g => g.First().Made!),
+    ];
+
+    private readonly List<Scans.OpenStep> steps = [];
+
+    /// <summary>Keeps the step of a recurrence as it was composed, for <see cref="Model.Steps"/>.</summary>
+    /// <param name="given">Its states and elements.</param>
+    /// <param name="results">What it makes of them.</param>
+    internal void KeepStep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
 
     internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
     {
@@ -548,19 +675,22 @@ public sealed class ModelBuilder
             bufferOrder.Add(path);
         }
 
-        return buffer.Next is null ? buffer.Variable : Expr.Phase(buffer.Next, buffer.Variable);
+        if (buffer.Next is null)
+            return buffer.Variable;
+        var value = Expr.Phase(buffer.Next, buffer.Variable);
+        foreach (var (_, scope, _) in frames)
+            scope?.Reads(path, value);
+        return value;
     }
 
     private const string PositionName = "decoding.position";
 
     internal Expr? Position => Decoding ? Buffer(root, PositionName, new TensorType(DType.I64, Shape.Scalar), Initializers.Zeros) : null;
 
-    internal Expr Carry(Instance instance, string name, TensorType type, Func<Expr, Expr> next)
+    internal void Carry(Instance instance, string name, Expr next)
     {
         var path = instance.Child(name);
-        var value = next(Buffer(instance, name, type, Initializers.Zeros));
-        buffers[path] = buffers[path] with { Next = value };
-        return value;
+        buffers[path] = buffers[path] with { Next = next };
     }
 
     internal void Update(Instance instance, string name, Expr next)
@@ -576,7 +706,10 @@ public sealed class ModelBuilder
         Updates++;
         if (next.DType != buffer.Variable.DType)
             next = next.Cast(buffer.Variable.DType);
-        buffers[path] = buffer with { Next = next.BroadcastTo(buffer.Variable.Shape).StopGradient() };
+        next = next.BroadcastTo(buffer.Variable.Shape).StopGradient();
+        buffers[path] = buffer with { Next = next };
+        foreach (var (_, scope, _) in frames)
+            scope?.Updates(path, next);
     }
 
     /// <summary>The log has columns of its own.</summary>
@@ -624,7 +757,10 @@ public sealed class ModelBuilder
     {
         scope.Outputs = results;
         foreach (var result in results)
+        {
             provenance.Record(result, location, scope);
+            provenance.Result(result, scope);
+        }
     }
 
     private Expr Declare(List<Named> list, string name, TensorType type)

@@ -59,14 +59,31 @@ public sealed class Scope(string path, string kind, Scope? parent, ImmutableArra
     /// <summary>The layer; null for a function.</summary>
     public Layer? Layer { get; init; }
 
-    /// <summary>Whether it was the layer as it is, with its own parameters in their own use.</summary>
-    public bool IsPlain { get; init; }
+    /// <summary>How it used the parameters, beyond how the application around it did; innermost first.</summary>
+    public ImmutableArray<ParameterUse> Uses { get; init; } = [];
 
     /// <summary>What came out.</summary>
     public ImmutableArray<Expr> Outputs { get; internal set; } = [];
 
     public SourceLocation? Location { get; } = location;
+
+    /// <summary>The values of buffers that earlier applications had given a next value.</summary>
+    internal HashSet<Expr>? StateRead { get; private set; }
+
+    /// <summary>The next values of the buffers that it updated, by path.</summary>
+    internal Dictionary<string, Expr>? StateWritten { get; private set; }
+
+    internal void Reads(string buffer, Expr value)
+    {
+        if (StateWritten?.ContainsKey(buffer) != true)
+            (StateRead ??= []).Add(value);
+    }
+
+    internal void Updates(string buffer, Expr next) => (StateWritten ??= new(StringComparer.Ordinal))[buffer] = next;
 }
+
+/// <summary>A layer that was given a place in a model, and was applied to nothing.</summary>
+public sealed record IdleLayer(string Path, string Kind, SourceLocation? Location);
 
 /// <summary>
 /// A network: named inputs, targets, parameters and buffers, and the graphs of outputs, losses and metrics over them. Nodes know
@@ -97,6 +114,12 @@ public sealed record Model
 
     /// <summary>What signatures ask of sizes that are known only when data come.</summary>
     public ImmutableArray<SizeCheck> Checks { get; init; } = [];
+
+    /// <summary>Layers that have a place and were never applied.</summary>
+    public ImmutableArray<IdleLayer> Idle { get; init; } = [];
+
+    /// <summary>The steps of recurrences as they were composed: over their own states and elements, and the nodes around them.</summary>
+    public ImmutableArray<Scans.OpenStep> Steps { get; init; } = [];
 
     /// <summary>Where nodes came from.</summary>
     public Provenance Provenance { get; init; } = new();
@@ -173,6 +196,26 @@ public sealed class Provenance : IDerivationListener
 
     public Origin? Find(Expr node) => origins.GetValueOrDefault(node);
 
+    private readonly Dictionary<Expr, ImmutableArray<(string Name, Scope? Scope)>> names = [];
+    private readonly Dictionary<Expr, FunctionCall> calls = [];
+
+    /// <summary>Gives a node the name that it has in an application, or at the top; the first one of each stays.</summary>
+    public void Name(Expr node, string name, Scope? scope)
+    {
+        var known = NamesOf(node);
+        if (known.All(n => n.Scope != scope))
+            names[node] = known.Add((name, scope));
+    }
+
+    /// <summary>The names of a node, and the applications that it has them in.</summary>
+    public ImmutableArray<(string Name, Scope? Scope)> NamesOf(Expr node) => names.GetValueOrDefault(node, []);
+
+    /// <summary>Notes the call whose value a node is; of calls in calls, the outermost.</summary>
+    public void Note(Expr node, FunctionCall call) => calls[node] = call;
+
+    /// <summary>The call whose value a node is.</summary>
+    public FunctionCall? CallOf(Expr node) => calls.GetValueOrDefault(node);
+
     /// <summary>Gives an origin to a node, and to what it was made of, down to nodes that have one.</summary>
     public void Record(Expr root, SourceLocation? location, Scope? scope)
     {
@@ -187,7 +230,41 @@ public sealed class Provenance : IDerivationListener
         Spread(root, origin);
     }
 
+    private readonly Dictionary<Expr, Scope> results = [];
+    private readonly Dictionary<Expr, Expr> cotangents = [];
+
+    /// <summary>The outermost application whose result a node is.</summary>
+    public Scope? ResultOf(Expr node) => results.GetValueOrDefault(node);
+
+    /// <summary>The node whose cotangent a node is.</summary>
+    public Expr? CotangentOf(Expr node) => cotangents.GetValueOrDefault(node);
+
+    /// <summary>Notes that a node is a result of an application; of one in another, the outer.</summary>
+    internal void Result(Expr node, Scope scope) => results[node] = scope;
+
     public void Derived(Expr result, Expr origin)
+    {
+        Spring(result, origin);
+
+        // What stands in the place of another has its name.
+        if (result.Args.IsEmpty)
+            return;
+        if (names.TryGetValue(origin, out var known))
+            names.TryAdd(result, known);
+        if (results.TryGetValue(origin, out var scope))
+            results.TryAdd(result, scope);
+        if (cotangents.TryGetValue(origin, out var of))
+            cotangents.TryAdd(result, of);
+    }
+
+    public void Differentiated(Expr result, Expr of, bool isWhole)
+    {
+        Spring(result, of);
+        if (isWhole && !result.Args.IsEmpty)
+            cotangents.TryAdd(result, of);
+    }
+
+    private void Spring(Expr result, Expr origin)
     {
         if (!origins.ContainsKey(result) && origins.TryGetValue(origin, out var known))
             Spread(result, known.IsDerived ? known : known with { IsDerived = true });

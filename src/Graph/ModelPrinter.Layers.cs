@@ -1,218 +1,258 @@
-using System.Globalization;
-
 namespace Dnn.Graph;
 
 /// <summary>Layers that stay layers when a model is printed.</summary>
 public static partial class ModelPrinter
 {
     /// <summary>One application of a layer that is printed as such.</summary>
-    private sealed record Application(string Path, Scope Scope, int Index);
+    /// <param name="Scope">The application.</param>
+    /// <param name="Owner">The layer in whose declaration it stands; null for the model.</param>
+    private sealed record Application(Scope Scope, Application? Owner)
+    {
+        public string Path => Scope.Path;
 
-    /// <summary>The applications that are printed as layers: outermost ones of layers that have a notation, and that the graph contains as they were made.</summary>
+        public Layer Instance => Scope.Layer!.Instance;
+
+        /// <summary>How the layer is called, if it is one that every file knows; others are declared.</summary>
+        public LayerNotation? Notation => Instance.Notation;
+
+        public bool IsFrozen { get; } = Scope.Uses.Any(u => u.Frozen) || Owner?.IsFrozen == true;
+
+        public double Scale { get; } = Scope.Uses.Aggregate(Owner?.Scale ?? 1, (scale, use) => scale * use.LearningRateScale);
+
+        public bool HasNoDecay { get; } = Scope.Uses.Any(u => u.NoDecay) || Owner?.HasNoDecay == true;
+
+        /// <summary>Tensors in the place of parameters.</summary>
+        public IEnumerable<GivenParameter> Given => Scope.Uses.SelectMany(u => u.Values);
+
+        /// <summary>What it is made of: inputs, those by name, and those in the place of parameters.</summary>
+        public IEnumerable<Expr> Operands => Scope.Inputs.Concat(Scope.Named.Select(n => n.Value)).Concat(Given.Select(g => g.Value));
+
+        /// <summary>The applications inside of a declared layer, by what they give.</summary>
+        public Dictionary<Expr, Application> Inside { get; } = [];
+
+        /// <summary>Everything between inputs and results.</summary>
+        public HashSet<Expr> Nodes { get; set; } = [];
+
+        /// <summary>The application of the same instance before this one.</summary>
+        public Application? Before { get; set; }
+    }
+
+    /// <summary>
+    /// The applications that are printed as layers, because the graph contains them as they were made: outermost ones, and those inside of layers that are declared.
+    /// </summary>
     private sealed class KeptLayers
     {
         private readonly Model model;
-        private readonly Dictionary<Expr, Application> atOutput = [];
+        private readonly HashSet<string> apart;
+        private readonly HashSet<Expr> present;
+        private readonly Dictionary<Expr, List<Expr>> derived = [];
+        private readonly Dictionary<Expr, string> declared;
+        private readonly Dictionary<string, int> counts = new(StringComparer.Ordinal);
         private readonly Dictionary<string, List<Application>> byPath = new(StringComparer.Ordinal);
-        private readonly Dictionary<Expr, string> ownerOfVariable = [];
-        private readonly Dictionary<string, string> ownerOfPath = new(StringComparer.Ordinal);
+        private readonly HashSet<string> random = new(StringComparer.Ordinal);
+        private ILookup<string, Parameter> parametersUnder = Array.Empty<Parameter>().ToLookup(p => p.Path);
+        private ILookup<string, ModelBuffer> buffersUnder = Array.Empty<ModelBuffer>().ToLookup(b => b.Path);
 
-        public KeptLayers(Model model, IEnumerable<Application> applications)
+        private KeptLayers(Model model, HashSet<string> apart)
         {
             this.model = model;
-            foreach (var application in applications)
-            {
-                atOutput[application.Scope.Outputs[0]] = application;
-                if (!byPath.TryGetValue(application.Path, out var others))
-                    byPath[application.Path] = others = [];
-                others.Add(application);
-            }
-
-            foreach (var (path, variable) in model.Parameters.Select(p => (p.Path, p.Variable)).Concat(model.Buffers.Select(b => (b.Path, b.Variable))))
-            {
-                if (byPath.Count > 0 && Owner(path) is { } owner)
-                    (ownerOfVariable[variable], ownerOfPath[path]) = (owner, owner);
-            }
-        }
-
-        public IEnumerable<string> Paths => byPath.Keys;
-
-        public Application? At(Expr node) => atOutput.GetValueOrDefault(node);
-
-        public IReadOnlyList<Application> Of(string path) => byPath[path];
-
-        /// <summary>The layer that declares a parameter or buffer; null if the model does.</summary>
-        public string? OwnerOf(string path) => ownerOfPath.GetValueOrDefault(path);
-
-        public string? OwnerOf(Expr variable) => ownerOfVariable.GetValueOrDefault(variable);
-
-        /// <summary>For a parameter of a layer, the first result of that layer.</summary>
-        public Expr? FirstUseOf(Expr variable) => ownerOfVariable.TryGetValue(variable, out var path) ? byPath[path][0].Scope.Outputs[0] : null;
-
-        public KeptLayers Without(IReadOnlySet<string> paths) => new(model, atOutput.Values.Where(a => !paths.Contains(a.Path)).OrderBy(a => a.Index));
-
-        public static KeptLayers Find(Model model)
-        {
+            this.apart = apart;
             var roots = model.Outputs.Concat(model.Losses).Concat(model.Metrics).Select(n => n.Value).Concat(model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!));
-            var present = Expr.PostOrder(roots).ToHashSet();
-            var declared = model.Parameters.Select(p => (p.Path, p.Variable)).Concat(model.Buffers.Select(b => (b.Path, b.Variable))).ToDictionary(d => d.Variable, d => d.Path);
-            var unfit = model.Scopes.Where(s => s.Layer is not null && (!s.IsPlain || s.Layer.Notation is null || s.Outputs.Length != 1)).Select(s => s.Path).ToHashSet();
-            var chosen = new List<Application>();
-            var inside = new HashSet<Scope>();
-            var outputs = new HashSet<Expr>();
-            var counts = model.Scopes.Where(s => s.Layer is not null).GroupBy(s => s.Path).ToDictionary(g => g.Key, g => g.Count());
-            for (var i = 0; i < model.Scopes.Length; i++)
+            present = [.. Expr.PostOrder(roots)];
+            foreach (var node in present.Where(n => model.Provenance.Find(n) is { IsDerived: true }))
             {
-                var scope = model.Scopes[i];
-                if (scope.Parent is { } parent && inside.Contains(parent))
+                foreach (var arg in node.Args)
                 {
-                    inside.Add(scope);
-                    continue;
+                    if (!derived.TryGetValue(arg, out var uses))
+                        derived[arg] = uses = [];
+                    uses.Add(node);
                 }
-
-                if (scope.Layer is null || unfit.Contains(scope.Path))
-                    continue;
-                var y = scope.Outputs[0];
-                if (y.Args.IsEmpty || scope.Inputs.Contains(y) || !present.Contains(y) || !outputs.Add(y))
-                    continue;
-                if (!IsWhole(scope, counts[scope.Path], declared, model))
-                {
-                    unfit.Add(scope.Path);
-                    outputs.Remove(y);
-                    continue;
-                }
-
-                inside.Add(scope);
-                chosen.Add(new Application(scope.Path, scope, i));
             }
 
-            // What is not printed as a layer in one place is so in none, and layers inside of it are looked at by themselves.
-            return new KeptLayers(model, chosen.Where(a => !unfit.Contains(a.Path)));
+            declared = model.Parameters.Select(p => (p.Path, p.Variable)).Concat(model.Buffers.Select(b => (b.Path, b.Variable))).ToDictionary(d => d.Variable, d => d.Path);
+            foreach (var scope in model.Scopes.Where(s => s.Layer is not null))
+                counts[scope.Path] = counts.GetValueOrDefault(scope.Path) + 1;
         }
 
-        /// <summary>Whether the graph between inputs and result is that of the layer alone.</summary>
-        private static bool IsWhole(Scope scope, int applications, Dictionary<Expr, string> declared, Model model)
+        private KeptLayers()
+            : this(new Model { Name = "", Inputs = [], Targets = [], Parameters = [], Buffers = [], Outputs = [], Losses = [], Metrics = [] }, [])
         {
-            var inputs = scope.Inputs.Concat(scope.Named.Select(n => n.Value)).ToHashSet();
-            var isOnly = applications == 1;
-            foreach (var node in Expr.PostOrder(scope.Outputs, inputs.Contains))
-            {
-                if (inputs.Contains(node))
-                    continue;
-
-                // Keys of random numbers, and what is read from buffers, depend on the order of applications.
-                if (node.Op is RngBits && !isOnly)
-                    return false;
-                if (node.Op is Variable && node != RandomState.Seed && node != RandomState.Step && !(declared.TryGetValue(node, out var path) && IsUnder(path, scope.Path)))
-                    return false;
-            }
-
-            return model.Buffers.Where(b => IsUnder(b.Path, scope.Path)).All(b => b.Next is not null && isOnly)
-                && model.Parameters.Where(p => IsUnder(p.Path, scope.Path)).All(p => p.Options is { Frozen: false, LearningRateScale: 1 });
         }
 
-        private static bool IsUnder(string path, string owner) => path.Length > owner.Length && path.StartsWith(owner, StringComparison.Ordinal) && path[owner.Length] is '.' or '[';
+        public static KeptLayers None { get; } = new();
 
-        private string? Owner(string path)
+        /// <summary>Those that the model itself applies, by what they give.</summary>
+        public Dictionary<Expr, Application> Outermost { get; } = [];
+
+        /// <summary>Paths that were found not to be printable as layers.</summary>
+        public HashSet<string> Apart => apart;
+
+        public IReadOnlyCollection<string> Paths => byPath.Keys;
+
+        public IReadOnlyList<Application> Of(string path) => byPath.TryGetValue(path, out var all) ? all : [];
+
+        /// <summary>The layer with a declaration or notation of its own that a path lies in, seen from inside of a layer, or from the model.</summary>
+        public string? OwnerOf(string path, Application? seenFrom)
         {
-            for (var end = path.Length - 1; end > 0; end--)
+            for (var end = seenFrom?.Path.Length + 1 ?? 1; end < path.Length; end++)
             {
-                if (path[end] is '.' or '[' && byPath.ContainsKey(path[..end]))
+                if (path[end] is '.' or '[' && byPath.TryGetValue(path[..end], out var all) && all[0].Owner?.Path == seenFrom?.Path)
                     return path[..end];
             }
 
             return null;
         }
-    }
 
-    private sealed partial class Writer
-    {
-        private readonly Dictionary<string, string> names = new(StringComparer.Ordinal);
-        private readonly Dictionary<string, int> kinds = new(StringComparer.Ordinal);
-        private readonly Dictionary<string, Initializer> explicitInit = new(StringComparer.Ordinal);
-        private readonly HashSet<string> needsName = new(StringComparer.Ordinal);
-        private readonly HashSet<string> constructed = new(StringComparer.Ordinal);
+        /// <summary>The innermost layer that a path lies in.</summary>
+        public string? InnermostOwnerOf(string path) => Around(path).LastOrDefault();
 
-        /// <summary>Paths of layers that must be taken apart.</summary>
-        public HashSet<string> Unfit { get; } = new(StringComparer.Ordinal);
+        /// <summary>The parameters and buffers of a layer and of those inside of it.</summary>
+        public (IEnumerable<Parameter> Parameters, IEnumerable<ModelBuffer> Buffers) Under(string path) => (parametersUnder[path], buffersUnder[path]);
 
-        /// <summary>Names for layers, and for their parameters as fields of them.</summary>
-        private void NameKept()
+        /// <param name="model">The model.</param>
+        /// <param name="apart">Paths of layers that are taken apart; more are added.</param>
+        public static KeptLayers Find(Model model, HashSet<string> apart)
         {
-            foreach (var path in kept.Paths)
+            // What is not printed as a layer in one place is so in none, and layers inside of it are looked at by themselves.
+            for (var round = 0; round < MaxRounds; round++)
             {
-                used.Add(kept.Of(path)[0].Scope.Layer!.Notation!.Name);
-                names[path] = "";
+                var before = apart.Count;
+                var found = new KeptLayers(model, apart);
+                found.Choose();
+                if (apart.Count == before)
+                    return found;
             }
 
-            foreach (var path in kept.Paths)
-                names[path] = Fresh(Identifier(path));
-            foreach (var (path, variable) in model.Parameters.Select(p => (p.Path, p.Variable)).Concat(model.Buffers.Select(b => (b.Path, b.Variable))))
+            return None;
+        }
+
+        private void Choose()
+        {
+            var kept = new Dictionary<Scope, Application>();
+            var owners = new Dictionary<Scope, Application?>();
+            var closed = new HashSet<Scope>();
+            foreach (var scope in model.Scopes)
             {
-                if (kept.OwnerOf(path) is { } owner)
-                    pieces[variable] = new(names[owner] + path[owner.Length..], Level.Atom);
+                if (scope.Layer is null)
+                    continue;
+                Application? owner = null;
+                if (scope.Parent is { } parent)
+                {
+                    if (closed.Contains(parent) || (kept.TryGetValue(parent, out owner) && owner.Notation is not null))
+                    {
+                        closed.Add(scope);
+                        continue;
+                    }
+
+                    owner ??= owners[parent];
+                }
+
+                owners[scope] = owner;
+                if (apart.Contains(scope.Path) || !scope.Outputs.Any(present.Contains))
+                    continue;
+                var application = new Application(scope, owner);
+                if (Fits(application))
+                    Add(kept[scope] = application);
+                else
+                    apart.Add(scope.Path);
+            }
+
+            parametersUnder = model.Parameters.SelectMany(p => Around(p.Path).Select(path => (path, p))).ToLookup(p => p.path, p => p.p);
+            buffersUnder = model.Buffers.SelectMany(b => Around(b.Path).Select(path => (path, b))).ToLookup(b => b.path, b => b.b);
+            foreach (var (path, applications) in byPath)
+            {
+                if (!FitTogether(applications, [.. parametersUnder[path]], [.. buffersUnder[path]]))
+                    apart.Add(path);
             }
         }
 
-        /// <summary>Finds layers that cannot stay, and those that need a name or an initializer.</summary>
-        private void CheckKept(List<Expr> order, List<Expr> roots)
+        /// <summary>The paths of layers that something lies in.</summary>
+        private IEnumerable<string> Around(string path) =>
+            Enumerable.Range(1, Math.Max(0, path.Length - 1)).Where(end => path[end] is '.' or '[').Select(end => path[..end]).Where(byPath.ContainsKey);
+
+        private void Add(Application application)
         {
-            var followers = new Dictionary<Expr, (bool Relu, bool Other)>();
-            foreach (var node in order)
+            foreach (var output in application.Scope.Outputs)
+                (application.Owner?.Inside ?? Outermost)[output] = application;
+            if (!byPath.TryGetValue(application.Path, out var others))
+                byPath[application.Path] = others = [];
+            application.Before = others.LastOrDefault();
+            others.Add(application);
+        }
+
+        private bool Fits(Application application)
+        {
+            var (scope, layer) = (application.Scope, application.Scope.Layer!);
+            var operands = application.Operands.ToHashSet();
+            var others = application.Owner?.Inside ?? Outermost;
+            if (scope.Outputs.Length == 0 || scope.Outputs.Distinct().Count() < scope.Outputs.Length || scope.Outputs.Any(y => y.Args.IsEmpty || operands.Contains(y) || others.ContainsKey(y)))
+                return false;
+            if (application.Owner is { } owner && !IsUnder(scope.Path, owner.Path))
+                return false;
+            if (application.Given.Any(g => g.Layer.Instance != layer.Instance || application.Notation is null))
+                return false;
+            return IsWhole(application, operands);
+        }
+
+        /// <summary>Whether the graph between inputs and results is that of the layer alone.</summary>
+        private bool IsWhole(Application application, HashSet<Expr> operands)
+        {
+            var scope = application.Scope;
+            var seen = new HashSet<Expr>();
+            var pending = new Stack<Expr>(scope.Outputs);
+            var isRandom = false;
+            while (pending.TryPop(out var node))
             {
-                var isRelu = kept.At(node) is { } application ? Initializers.ReluFamily.Contains(application.Scope.Kind) : node.Op is Relu;
-                foreach (var arg in Operands(node))
+                if (operands.Contains(node) || scope.StateRead?.Contains(node) == true || !seen.Add(node))
+                    continue;
+                if (node.Op is BodyParameter || (node.Op is Variable && node != RandomState.Seed && node != RandomState.Step && !(declared.TryGetValue(node, out var path) && IsUnder(path, scope.Path))))
+                    return false;
+                isRandom |= node.Op is RngBits;
+                foreach (var arg in node.Args)
+                    pending.Push(arg);
+            }
+
+            // A layer whose inner values derivatives need is better taken apart than computed twice for the reader.
+            if (seen.Any(n => !scope.Outputs.Contains(n) && derived.TryGetValue(n, out var uses) && !n.Args.IsEmpty && n.Args.Any(a => !a.Args.IsEmpty || a.Op is Variable) && !uses.TrueForAll(seen.Contains)))
+                return false;
+            if (isRandom)
+                random.Add(scope.Path);
+            application.Nodes = seen;
+            return true;
+        }
+
+        /// <summary>Whether all applications of one instance can be printed.</summary>
+        private bool FitTogether(List<Application> applications, Parameter[] parameters, ModelBuffer[] buffers)
+        {
+            var path = applications[0].Path;
+            if (applications.Any(a => a.Owner?.Path != applications[0].Owner?.Path))
+                return false;
+
+            // Keys of random numbers, and what is read from buffers, depend on the order of applications.
+            if ((buffers.Length > 0 || random.Contains(path)) && applications.Count < counts[path])
+                return false;
+            var last = applications[^1].Scope.StateWritten;
+            if (buffers.Any(b => b.Next is null || last?.GetValueOrDefault(b.Path) != b.Next))
+                return false;
+            var scale = applications.Select(a => a.Scale).FirstOrDefault(s => s != 1, 1);
+            var hasNoDecay = applications.Any(a => a.HasNoDecay);
+            foreach (var parameter in parameters)
+            {
+                if (applications[0].Notation is null)
                 {
-                    Reference(arg);
-                    if (kept.At(arg) is not null)
-                        followers[arg] = followers.GetValueOrDefault(arg) is var f && isRelu ? (true, f.Other) : (f.Relu, true);
+                    // It is declared with its options, and they are those of one use.
+                    if (scale != 1)
+                        return false;
+                }
+                else if (parameter.Options.Frozen || parameter.Options.LearningRateScale != scale || (hasNoDecay && !parameter.Options.NoDecay))
+                {
+                    return false;
                 }
             }
 
-            foreach (var root in roots)
-                Reference(root);
-            var autos = model.Parameters.Where(p => p.IsAuto && kept.OwnerOf(p.Path) is not null).GroupBy(p => kept.OwnerOf(p.Path)!);
-            foreach (var auto in autos)
-            {
-                var seen = kept.Of(auto.Key).Select(a => followers.GetValueOrDefault(a.Scope.Outputs[0])).ToArray();
-                var certain = seen.All(s => !s.Relu) ? Initializers.XavierUniform : seen.All(s => s is { Relu: true, Other: false }) ? Initializers.HeNormal : null;
-                if (auto.All(p => p.Path == auto.Key + ".weight" && p.Initializer.Equals(certain)))
-                    continue;
-                if (auto.ToArray() is [var weight] && weight.Path == auto.Key + ".weight" && kept.Of(auto.Key)[0].Scope.Layer!.Notation!.TakesInit)
-                    explicitInit[auto.Key] = weight.Initializer;
-                else
-                    Unfit.Add(auto.Key);
-            }
-
-            void Reference(Expr node)
-            {
-                if (kept.OwnerOf(node) is not { } owner)
-                    return;
-                needsName.Add(owner);
-                if (pieces[node].Text.Contains('['))
-                    Unfit.Add(owner);
-            }
+            return true;
         }
 
-        /// <summary><c>let dense_0 = x |> dense(64)</c>, or the layer under its path and what it gives.</summary>
-        private void WriteKept(Expr node, Application layer)
-        {
-            var notation = layer.Scope.Layer!.Notation!;
-            var call = notation.ToSource(explicitInit.GetValueOrDefault(layer.Path));
-            var name = names[layer.Path];
-            var isInline = kept.Of(layer.Path).Count == 1 && !needsName.Contains(layer.Path) && layer.Path == $"{notation.Name}_{kinds.GetValueOrDefault(notation.Name)}";
-            if (isInline)
-                kinds[notation.Name] = kinds.GetValueOrDefault(notation.Name) + 1;
-            else if (constructed.Add(layer.Path))
-                text.Append(CultureInfo.InvariantCulture, $"  let {(name == layer.Path ? name : $"\"{layer.Path}\" as {name}")} = {call}\n");
-            var inputs = layer.Scope.Inputs.Select(i => pieces[i].At(Level.Compare)).ToArray();
-            var made = isInline ? call : name;
-            var applied = layer.Scope.Named.IsEmpty && inputs.Length == 1
-                ? $"{inputs[0]} |> {made}"
-                : $"{made}({string.Join(", ", inputs.Concat(layer.Scope.Named.Select(n => $"{n.Name} = {pieces[n.Value].Text}")))})";
-            var result = isInline ? name : Fresh(name + "_out");
-            text.Append(CultureInfo.InvariantCulture, $"  let {result} = {applied}\n");
-            pieces[node] = new(result, Level.Atom);
-        }
+        private static bool IsUnder(string path, string owner) => path.Length > owner.Length && path.StartsWith(owner, StringComparison.Ordinal) && path[owner.Length] is '.' or '[';
     }
 }

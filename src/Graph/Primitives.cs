@@ -3,8 +3,21 @@ using System.Globalization;
 namespace Dnn.Graph;
 
 /// <summary>The attributes of an operation as given in source: numbers, lists, sizes, names.</summary>
-public sealed class OpArguments(string op, IReadOnlyDictionary<string, object> values)
+public sealed class OpArguments(string op, IReadOnlyDictionary<string, object> values, Dictionary<string, Symbol>? symbols = null)
 {
+    /// <summary>The identity of what is given the same <c>id</c>; a new one where none is given.</summary>
+    public Symbol Symbol()
+    {
+        if (!values.ContainsKey("id"))
+            return new Symbol(op);
+        if (Get("id") is not string id)
+            throw Wrong("id", "a string", Get("id"));
+        symbols ??= [];
+        if (!symbols.TryGetValue(id, out var symbol))
+            symbols[id] = symbol = new Symbol(id);
+        return symbol;
+    }
+
     public int Int(string name) => (int)Number(name);
 
     public int Int(string name, int otherwise) => values.ContainsKey(name) ? Int(name) : otherwise;
@@ -74,7 +87,11 @@ public sealed class OpArguments(string op, IReadOnlyDictionary<string, object> v
 /// <param name="Arity">The number of tensors; −1 for any.</param>
 /// <param name="Attributes">The names of its attributes.</param>
 /// <param name="Create">Makes the operation.</param>
-public sealed record Primitive(string Name, int Arity, ValueList<string> Attributes, Func<OpArguments, Op> Create);
+public sealed record Primitive(string Name, int Arity, ValueList<string> Attributes, Func<OpArguments, Op> Create)
+{
+    /// <summary>What plain numbers among the tensors are.</summary>
+    public DType Numbers { get; init; }
+}
 
 /// <summary>The closed set of operations, by the names that source and printer use.</summary>
 public static class Primitives
@@ -87,13 +104,13 @@ public static class Primitives
             new Neg(), new Exp(), new Log(), new Log1p(), new Expm1(), new Tanh(), new Logistic(), new Erf(), new Sin(), new Cos(), new Sqrt(), new Rsqrt(),
             new Abs(), new Relu(), new Sign(), new Floor(), new Round(), new Not(), new StopGradient(), new Pooled(),
         }.Select(op => new Primitive(op.Name, 1, [], _ => op)),
-        .. new Op[] { new Add(), new Mul(), new Div(), new Pow(), new Max(), new Min(), new And(), new Or(), new RngFold(), new Phase() }
+        .. new Op[] { new Add(), new Mul(), new Div(), new Pow(), new Max(), new Min(), new And(), new Or(), new Phase() }
             .Select(op => new Primitive(op.Name, 2, [], _ => op)),
         .. Enum.GetValues<Comparison>().Select(kind => new Compare(kind)).Select(op => new Primitive(op.Name, 2, [], _ => op)),
         new("select", 3, [], _ => new Select()),
         new("cast", 1, ["to"], a => new Cast(a.DType("to"))),
-        new("barrier", -1, [], _ => new Barrier(new Symbol("barrier"))),
-        new("checkpoint", -1, [], _ => new Checkpoint(new Symbol("checkpoint"))),
+        new("barrier", -1, ["id"], a => new Barrier(a.Symbol())),
+        new("checkpoint", -1, ["id"], a => new Checkpoint(a.Symbol())),
         new("literal", 0, ["dtype", "value"], a => new Literal(a.DType("dtype"), a.Number("value"))),
         new("table", 0, ["dtype", "dims", "values"], a => new Table(a.DType("dtype"), a.Ints("dims"), a.Numbers("values"))),
         new("iota", 0, ["shape", "axis"], a => new Iota(a.Sizes("shape"), a.Int("axis"))),
@@ -119,8 +136,9 @@ public static class Primitives
         new("dynamic_update_slice", 3, ["axis"], a => new DynamicUpdateSlice(a.Int("axis"))),
         new("linear_recurrence", 2, ["axis", "reverse"], a => new LinearRecurrence(a.Int("axis"), a.Int("reverse", 0) != 0)),
         new("argsort", 1, ["descending"], a => new ArgSort(a.Int("descending", 0) != 0)),
-        new("custom_gradient", -1, [], _ => throw new GraphException("prim.custom_gradient: a rule is written in a layer, after its body: gradient (x, y, dy) { return dy }")),
+        new("custom_gradient", -1, [], _ => throw new GraphException("prim.custom_gradient: the last argument is its rule, (x, y, dy) => dx")),
         new("scan", -1, ["states", "sequences", "length", "reverse"], _ => throw new GraphException("prim.scan: the last argument is its step, (s, x, c) => (next, output)")),
+        new("rng_fold", 2, [], _ => new RngFold()) { Numbers = DType.I64 },
         new("rng_bits", 1, ["shape"], a => new RngBits(a.Sizes("shape"))),
     ];
 

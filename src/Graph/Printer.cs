@@ -46,7 +46,7 @@ public static class Printer
     /// <summary>An attribute's value as source.</summary>
     public static string Text(object value) => value switch
     {
-        string s => "\"" + s + "\"",
+        string s => Quote(s),
         bool b => b ? "true" : "false",
         double d => Number(d),
         DType t => t.Text(),
@@ -55,9 +55,44 @@ public static class Printer
         _ => value.ToString() ?? "",
     };
 
+    /// <summary>A string as source.</summary>
+    public static string Quote(string value)
+    {
+        var text = new StringBuilder("\"", value.Length + 2);
+        foreach (var c in value)
+        {
+            text.Append(c switch
+            {
+                '\n' => "\\n",
+                '\r' => "\\r",
+                '\t' => "\\t",
+                '\0' => "\\0",
+                '"' => "\\\"",
+                '\\' => "\\\\",
+                _ when char.IsControl(c) => $"\\u{{{(int)c:x}}}",
+                _ => c.ToString(),
+            });
+        }
+
+        return text.Append('"').ToString();
+    }
+
     /// <summary>The shortest text that reads back as the same double.</summary>
-    public static string Number(double value) => double.IsNaN(value) ? "nan"
-        : double.IsInfinity(value) ? (value > 0 ? "inf" : "-inf")
-        : value == Math.Floor(value) && Math.Abs(value) < 1e15 ? value.ToString("0", CultureInfo.InvariantCulture)
-        : value.ToString("R", CultureInfo.InvariantCulture).Replace("E", "e", StringComparison.Ordinal);
+    public static string Number(double value)
+    {
+        if (double.IsNaN(value))
+            return "nan";
+        if (double.IsInfinity(value))
+            return value > 0 ? "inf" : "-inf";
+        if (value == 0 && double.IsNegative(value))
+            return "-0.0";
+        if (value == Math.Floor(value) && Math.Abs(value) < 1e15)
+            return value.ToString("0", CultureInfo.InvariantCulture);
+
+        // At some powers of two the shortest form of the runtime reads back as the double below.
+        var text = value.ToString("R", CultureInfo.InvariantCulture);
+        if (double.Parse(text, CultureInfo.InvariantCulture) != value)
+            text = value.ToString("G17", CultureInfo.InvariantCulture);
+        return text.Replace("E", "e", StringComparison.Ordinal);
+    }
 }

@@ -33,6 +33,8 @@ public readonly record struct Moments(double Mean, double Square, double Shared)
 /// Predicts the size of activations and gradients of a model before training, from the initializers alone, by the mean-field theory of wide
 /// networks: a sum of many terms with random weights is normal, an activation is integrated over that normal distribution, and weights meet gradients
 /// as if independent of them (Poole et al. 2016; Schoenholz et al. 2017; Yang and Schoenholz 2017 for residual paths). Inputs are N(0, 1) unless said otherwise.
+/// What few inputs or channels add is followed to first order for activations: the mean square of a row is itself random (Hanin and Nica 2020). Gradients of nets that are deep
+/// for their width are beyond it.
 /// </summary>
 public sealed class Propagation
 {
@@ -128,6 +130,15 @@ public sealed class Propagation
         /// <summary>The same number everywhere.</summary>
         public double? Constant { get; init; }
 
+        /// <summary>Var(q) / E[q]² of the mean square q of one row, which differs from row to row where few numbers are summed, and from draw to draw of the weights.</summary>
+        public double Spread { get; init; }
+
+        /// <summary>E[x⁴] / q²: 3 of a normal distribution.</summary>
+        public double Kurtosis { get; init; } = 3;
+
+        /// <summary>The spread of sums of so many terms, with random weights.</summary>
+        public double SpreadOf(double terms) => Spread + ((Kurtosis - 1) / Math.Max(1, terms));
+
         /// <summary>The function at the points of <see cref="Normal"/>, its derivative in the imaginary part; null where it is not needed any more.</summary>
         public Complex[]? Values { get; set; }
     }
@@ -197,7 +208,7 @@ public sealed class Propagation
     private State New(Expr node, Moments moments, Expr argument, double factor)
     {
         Send(node, argument, factor);
-        return new State(node, moments);
+        return new State(node, moments) { Spread = Of(argument)?.Spread ?? 0 };
     }
 
     private State? Of(Expr node) => states.GetValueOrDefault(node);
@@ -233,7 +244,8 @@ public sealed class Propagation
                 return Normalized(square + (Math.Max(0, m.Shared - square) / Math.Sqrt(channels)));
             case "dropout":
                 var kept = Kept(node);
-                return New(node, m with { Square = m.Square / kept }, x, 1 / kept);
+                Send(node, x, 1 / kept);
+                return new State(node, m with { Square = m.Square / kept }) { Spread = Of(x)!.Spread, Kurtosis = Of(x)!.Kurtosis / kept };
             default:
                 // Of logits with the variance v, the largest of n probabilities carry E[p²] = e^v / n² (moments of the log-normal).
                 var n = Size(x.Shape[^1]);
@@ -247,8 +259,28 @@ public sealed class Propagation
             var rest = Math.Max(1e-5, m.Square - removed);
             var normal = new Moments(scope.Kind == "rms_norm" ? m.Mean / Math.Sqrt(rest) : 0, Math.Min(1, (m.Square - removed) / rest), Math.Max(0, (m.Shared - removed) / rest));
             var (weight, bias) = (Initial(scope.Path + ".weight") ?? One, Initial(scope.Path + ".bias") ?? default);
-            return New(node, (normal * weight) + bias, x, weight.Square / rest);
+
+            // Rows are divided by sizes of their own, small ones by more.
+            var byRow = scope.Kind is "layer_norm" or "rms_norm";
+            Send(node, x, weight.Square / rest * (byRow ? Inverse(Of(x)!.Spread, 1e-5 / rest) : 1));
+            return new State(node, (normal * weight) + bias) { Spread = byRow ? 0 : Of(x)!.Spread };
         }
+    }
+
+    /// <summary>E[1 / (q + ε)] for q of mean 1 and a given variance, as of a mean of squares: a gamma distribution.</summary>
+    private static double Inverse(double variance, double epsilon)
+    {
+        if (variance < 1e-3)
+            return 1 / (1 + epsilon);
+        var (total, sum) = (0.0, 0.0);
+        for (var log = -40.0; log < 6; log += 0.05)
+        {
+            var q = Math.Exp(log);
+            var weight = Math.Exp((1 + log - q) / variance);
+            (total, sum) = (total + weight, sum + (weight / (q + epsilon)));
+        }
+
+        return sum / total;
     }
 
     private Moments? Initial(string path) => model.Parameters.FirstOrDefault(p => p.Path == path) is { } parameter ? OfParameter(parameter).Moments : null;
@@ -356,7 +388,7 @@ public sealed class Propagation
         if (Of(argument) is not { } state)
             return null;
         Send(node, argument, 1);
-        return new State(state.Source, state.Moments) { Slope = state.Slope, Constant = state.Constant, Values = state.Values };
+        return new State(state.Source, state.Moments) { Slope = state.Slope, Constant = state.Constant, Values = state.Values, Spread = state.Spread, Kurtosis = state.Kurtosis };
     }
 
     private State? Joined(Expr node)
@@ -405,7 +437,8 @@ public sealed class Propagation
             return null;
         var n = Count(x.Shape) / Math.Max(1, Count(node.Shape));
         var moments = Normal.OfLargest(values, n, smallest, out var slope);
-        return New(node, moments, state.Source, slope / n);
+        Send(node, state.Source, slope / n);
+        return new State(node, moments) { Spread = state.Spread };
     }
 
     /// <summary>Σ of products: each term by independence, pairs of terms by what they share along the axes that are summed over.</summary>
@@ -421,7 +454,10 @@ public sealed class Propagation
         // Each element of an argument is in as many results as the other has free elements.
         Send(node, node.Args[0], r.Square * n * Count(node.Shape) / Count(node.Args[0].Shape));
         Send(node, node.Args[1], l.Square * n * Count(node.Shape) / Count(node.Args[1].Shape));
-        return new State(node, new Moments(n * l.Mean * r.Mean, (n * l.Square * r.Square) + pairs, (n * l.Shared * r.Shared) + pairs));
+        return new State(node, new Moments(n * l.Mean * r.Mean, (n * l.Square * r.Square) + pairs, (n * l.Shared * r.Shared) + pairs))
+        {
+            Spread = parameters.ContainsKey(node.Args[1]) ? left.SpreadOf(n) : parameters.ContainsKey(node.Args[0]) ? right.SpreadOf(n) : 0,
+        };
     }
 
     /// <summary>Whether the mean of weights matters beside their deviation: their sums have a part that all channels share, which is not followed.</summary>
@@ -438,7 +474,7 @@ public sealed class Propagation
     private State? Convolution(Expr node, ConvGeneral conv)
     {
         var (x, w) = (node.Args[0], node.Args[1]);
-        if (Of(x) is not { Moments: var m } || Of(w) is not { Moments: var k })
+        if (Of(x) is not { Moments: var m } data || Of(w) is not { Moments: var k })
             return null;
 
         // Padding takes part in no product.
@@ -451,7 +487,7 @@ public sealed class Propagation
             return null;
         var pairs = n * (n - 1) * k.Mean * k.Mean;
         Send(node, x, k.Square * taps * Size(w.Shape[^1]) / conv.Groups / (Count(x.Shape) / Size(x.Shape[0]) / Size(x.Shape[^1])));
-        return new State(node, new Moments(n * m.Mean * k.Mean, (n * m.Square * k.Square) + (pairs * m.Mean * m.Mean), (n * m.Shared * k.Square) + (pairs * m.Mean * m.Mean)));
+        return new State(node, new Moments(n * m.Mean * k.Mean, (n * m.Square * k.Square) + (pairs * m.Mean * m.Mean), (n * m.Shared * k.Square) + (pairs * m.Mean * m.Mean))) { Spread = data.SpreadOf(n) };
 
         double Taps(int axis)
         {
@@ -503,11 +539,11 @@ public sealed class Propagation
         var numbers = result.Reals ?? Array.ConvertAll(result.Integers!, v => (Complex)v);
         if (varying.Length == 0)
             return Constant(node, numbers[0].Real);
-        var moments = Normal.Moments(numbers, out var slope);
+        var moments = Normal.Moments(numbers, out var slope, out var spread, out var kurtosis);
         if (!double.IsFinite(moments.Square))
             return null;
         Send(node, varying[0], slope);
-        return new State(varying[0], moments) { Slope = slope, Values = numbers };
+        return new State(varying[0], moments) { Slope = slope, Values = numbers, Spread = spread, Kurtosis = kurtosis };
     }
 
     private static Complex[] Repeated(double value, int count)
@@ -541,7 +577,10 @@ public sealed class Propagation
             case Add:
                 Send(node, node.Args[0], 1);
                 Send(node, node.Args[1], 1);
-                return new State(node, args[0].Moments + args[1].Moments);
+                // Rows that are large in one term are large in the other.
+                var (a, b) = (args[0].Moments.Square, args[1].Moments.Square);
+                var deviation = ((a * Math.Sqrt(args[0].Spread)) + (b * Math.Sqrt(args[1].Spread))) / Math.Max(double.Epsilon, a + b);
+                return new State(node, args[0].Moments + args[1].Moments) { Spread = deviation * deviation };
             case Mul:
                 Send(node, node.Args[0], args[1].Moments.Square);
                 Send(node, node.Args[1], args[0].Moments.Square);
@@ -559,12 +598,15 @@ public sealed class Propagation
     }
 
     /// <summary>The function that a state is, at the points of the normal distribution; of a source, the points themselves.</summary>
-    private static Complex[]? Points(State state) => state.Constant is not null ? null : state.Values ??= state.Slope == 1 ? Normal.Points(state.Moments) : null;
+    private static Complex[]? Points(State state) => state.Constant is not null ? null : state.Values ??= state.Slope == 1 ? Normal.Points(state.Moments, state.Spread) : null;
 
-    /// <summary>Points of the normal distribution: on a line for moments and slopes, and on a plane of what rows share by what each has alone.</summary>
+    /// <summary>Points of the normal distribution: on lines of several variances for moments and slopes, and on a plane of what rows share by what each has alone.</summary>
     private static class Normal
     {
         private const int Line = 81, Common = 13, Own = 31;
+
+        /// <summary>Where the planes begin.</summary>
+        private static readonly int Lines = Line * Variances.Length;
 
         /// <summary>Complex-step derivatives: f(x + ih) carries h·f′(x).</summary>
         private const double Step = 1e-30;
@@ -574,7 +616,10 @@ public sealed class Propagation
         private static readonly (double At, double Weight)[] OfCommon = Rule(Common, t => t, _ => 1, 4.2);
         private static readonly (double At, double Weight)[] OfOwn = Rule(Own, t => t, _ => 1, 5.4);
 
-        public const int Count = Line + (Common * Own);
+        /// <summary>Gauss–Hermite quadrature for the logarithm of a row's variance.</summary>
+        private static ReadOnlySpan<(double At, double Weight)> Variances => new[] { (0.0, 2.0 / 3), (-Math.Sqrt(3), 1.0 / 6), (Math.Sqrt(3), 1.0 / 6) };
+
+        public static readonly int Count = Lines + (Common * Own);
 
         /// <summary>The trapezoidal rule under the normal density, which converges as Gauss–Hermite quadrature does.</summary>
         private static (double At, double Weight)[] Rule(int count, Func<double, double> at, Func<double, double> speed, double end)
@@ -590,41 +635,58 @@ public sealed class Propagation
             return [.. points.Select(p => (p.At, p.Weight / total))];
         }
 
-        public static Complex[] Points(Moments m)
+        public static Complex[] Points(Moments m, double spread)
         {
             var points = new Complex[Count];
             var deviation = Math.Sqrt(m.Variance);
-            for (var i = 0; i < Line; i++)
-                points[i] = new(m.Mean + (deviation * OnLine[i].At), Step);
+            var width = Math.Sqrt(Math.Log(1 + spread));
+            for (var k = 0; k < Variances.Length; k++)
+            {
+                // A log-normal variance of the given mean.
+                var own = deviation * Math.Exp(((width * Variances[k].At) - (width * width / 2)) / 2);
+                for (var i = 0; i < Line; i++)
+                    points[(k * Line) + i] = new(m.Mean + (own * OnLine[i].At), Step);
+            }
+
             var common = Math.Sqrt(Math.Clamp(m.Shared - (m.Mean * m.Mean), 0, m.Variance));
-            var own = Math.Sqrt(Math.Max(0, m.Variance - (common * common)));
+            var alone = Math.Sqrt(Math.Max(0, m.Variance - (common * common)));
             for (var i = 0; i < Common; i++)
             {
                 for (var j = 0; j < Own; j++)
-                    points[Line + (i * Own) + j] = m.Mean + (common * OfCommon[i].At) + (own * OfOwn[j].At);
+                    points[Lines + (i * Own) + j] = m.Mean + (common * OfCommon[i].At) + (alone * OfOwn[j].At);
             }
 
             return points;
         }
 
-        public static Moments Moments(Complex[] values, out double slope)
+        public static Moments Moments(Complex[] values, out double slope, out double spread, out double kurtosis)
         {
-            var (mean, square, shared) = (0.0, 0.0, 0.0);
+            var (mean, square, squares, fourth, shared) = (0.0, 0.0, 0.0, 0.0, 0.0);
             slope = 0;
-            for (var i = 0; i < Line; i++)
+            for (var k = 0; k < Variances.Length; k++)
             {
-                var (x, weight) = (values[i].Real, OnLine[i].Weight);
-                mean += weight * x;
-                square += weight * x * x;
-                var d = values[i].Imaginary / Step;
-                slope += weight * d * d;
+                var (part, own) = (Variances[k].Weight, 0.0);
+                for (var i = 0; i < Line; i++)
+                {
+                    var value = values[(k * Line) + i];
+                    var (x, weight) = (value.Real, OnLine[i].Weight);
+                    mean += part * weight * x;
+                    own += weight * x * x;
+                    fourth += part * weight * x * x * x * x;
+                    var d = value.Imaginary / Step;
+                    slope += part * weight * d * d;
+                }
+
+                square += part * own;
+                squares += part * own * own;
             }
 
+            (spread, kurtosis) = square > 0 ? (Math.Max(0, (squares / (square * square)) - 1), fourth / squares) : (0, 1);
             for (var i = 0; i < Common; i++)
             {
                 var row = 0.0;
                 for (var j = 0; j < Own; j++)
-                    row += OfOwn[j].Weight * values[Line + (i * Own) + j].Real;
+                    row += OfOwn[j].Weight * values[Lines + (i * Own) + j].Real;
                 shared += OfCommon[i].Weight * row * row;
             }
 
@@ -637,18 +699,22 @@ public sealed class Propagation
             var sign = smallest ? -1 : 1;
             var (mean, square, shared) = (0.0, 0.0, 0.0);
             slope = 0;
-            foreach (var (value, weight) in Order(values.AsSpan(0, Line), OnLine))
+            for (var k = 0; k < Variances.Length; k++)
             {
-                mean += weight * value.Real;
-                square += weight * value.Real * value.Real;
-                var d = value.Imaginary / Step;
-                slope += weight * d * d;
+                foreach (var (value, weight) in Order(values.AsSpan(k * Line, Line), OnLine))
+                {
+                    var part = Variances[k].Weight * weight;
+                    mean += part * value.Real;
+                    square += part * value.Real * value.Real;
+                    var d = value.Imaginary / Step;
+                    slope += part * d * d;
+                }
             }
 
             for (var i = 0; i < Common; i++)
             {
                 var row = 0.0;
-                foreach (var (value, weight) in Order(values.AsSpan(Line + (i * Own), Own), OfOwn))
+                foreach (var (value, weight) in Order(values.AsSpan(Lines + (i * Own), Own), OfOwn))
                     row += weight * value.Real;
                 shared += OfCommon[i].Weight * row * row;
             }

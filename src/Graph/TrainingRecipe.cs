@@ -25,8 +25,20 @@ public static class PathPattern
 }
 
 /// <summary>One optimizer and what it is for. Those of a recipe run in order on each batch, each seeing what the one before left.</summary>
-public sealed record OptimizerLine(Optimizer Optimizer)
+public sealed record OptimizerLine
 {
+    /// <param name="optimizer">The optimizer.</param>
+    /// <exception cref="RangeException">A number of the optimizer was set out of its range.</exception>
+    public OptimizerLine(Optimizer optimizer)
+    {
+        ArgumentNullException.ThrowIfNull(optimizer);
+        optimizer.Check();
+        Optimizer = optimizer;
+    }
+
+    /// <summary>How the parameters move.</summary>
+    public Optimizer Optimizer { get; }
+
     /// <summary>The parameters that it moves, by <see cref="PathPattern"/>s; all, if empty.</summary>
     public ValueList<string> On { get; init; }
 
@@ -34,8 +46,22 @@ public sealed record OptimizerLine(Optimizer Optimizer)
     public string? Minimize { get; init; }
 
     /// <summary>It moves them at every so manieth step: with 5, after the fifth, the tenth….</summary>
-    public int Every { get; init; } = 1;
+    public int Every
+    {
+        get;
+        init
+        {
+            Ranges.Count("an optimizer", "every", value);
+            field = value;
+        }
+    } = 1;
 }
+
+/// <summary>What one run does of a step: where several batches make one and several optimizers move in it, each of these has runs of its own over the same batches.</summary>
+/// <param name="Lines">The optimizers whose turn it is, by their numbers.</param>
+/// <param name="IsFirst">Whether running statistics follow the batch.</param>
+/// <param name="IsLast">Whether the step is counted, and averages of parameters follow.</param>
+public sealed record StepPart(ValueList<int> Lines, bool IsFirst = true, bool IsLast = true);
 
 /// <summary>Weights to start from: those of a file that fit; what it lacks is initialized as usual.</summary>
 /// <param name="Path">A safetensors file.</param>
@@ -71,21 +97,69 @@ public sealed record TrainingRecipe
     }
 
     /// <summary>Rows in a batch.</summary>
-    public int Batch { get; init; } = 32;
+    public int Batch
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "batch", value);
+            field = value;
+        }
+    } = 32;
 
     /// <summary>Batches whose gradients make one step, as if they were one batch: averages weigh them by their rows.</summary>
-    public int Accumulate { get; init; } = 1;
+    public int Accumulate
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "accumulate", value);
+            field = value;
+        }
+    } = 1;
 
-    public int Epochs { get; init; } = 10;
+    public int Epochs
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "epochs", value, least: 0);
+            field = value;
+        }
+    } = 10;
 
     /// <summary>Steps after which training ends, whatever the epoch; null for no limit.</summary>
-    public long? Steps { get; init; }
+    public long? Steps
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "steps", value ?? 0, least: 0);
+            field = value;
+        }
+    }
 
     /// <summary>The largest norm that all gradients of an optimizer together may have (Pascanu et al. 2013).</summary>
-    public double? ClipNorm { get; init; }
+    public double? ClipNorm
+    {
+        get;
+        init
+        {
+            Ranges.Positive("training", "clip_norm", value);
+            field = value;
+        }
+    }
 
     /// <summary>The largest absolute value of an element of a gradient.</summary>
-    public double? ClipValue { get; init; }
+    public double? ClipValue
+    {
+        get;
+        init
+        {
+            Ranges.Positive("training", "clip_value", value);
+            field = value;
+        }
+    }
 
     public EarlyStop? EarlyStop { get; init; }
 
@@ -93,7 +167,15 @@ public sealed record TrainingRecipe
     /// d in the running average e ← d·e + (1 − d)·w of the parameters after each step, which evaluation and the best weights then use (Polyak and Juditsky
     /// 1992); early on d is at most (1 + n) / (10 + n) at step n. Null for none.
     /// </summary>
-    public double? Ema { get; init; }
+    public double? Ema
+    {
+        get;
+        init
+        {
+            Ranges.Require(value is null or (> 0 and < 1), "training", "ema", value ?? 0, "between 0 and 1");
+            field = value;
+        }
+    }
 
     /// <summary>What all random numbers are functions of: initial parameters, shuffling, dropout.</summary>
     public long Seed { get; init; }
@@ -115,9 +197,30 @@ public sealed record TrainingRecipe
     public StartFrom? StartFrom { get; init; }
 
     /// <summary>The training part's averages are logged after every so many steps, too; null for epochs alone.</summary>
-    public long? LogEvery { get; init; }
+    public long? LogEvery
+    {
+        get;
+        init
+        {
+            Ranges.Count("training", "log", value ?? 1);
+            field = value;
+        }
+    }
 
+    /// <summary>What is to be kept of a run in its folder. Who owns the folder keeps it: <c>dnn train</c>, or one's own program after each step.</summary>
     public CheckpointPlan? Checkpoint { get; init; }
+
+    /// <summary>The optimizers that move in a step.</summary>
+    /// <param name="step">The number of the step, from 1.</param>
+    public ValueList<int> Due(long step) => [.. Enumerable.Range(0, Optimizers.Count).Where(i => step % Optimizers[i].Every == 0)];
+
+    /// <summary>
+    /// The runs of a step in which some optimizers move: one for all, or, where several batches make the step, one for each, as the gradient of a later one is taken where
+    /// the earlier ones have moved the parameters.
+    /// </summary>
+    public IReadOnlyList<StepPart> Parts(ValueList<int> due) => Accumulate == 1 || due.Count <= 1
+        ? [new StepPart(due)]
+        : [.. due.Select((line, i) => new StepPart([line], i == 0, i == due.Count - 1))];
 
     /// <summary>Whether a parameter moves at all.</summary>
     public bool Trains(Parameter parameter)

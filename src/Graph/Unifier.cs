@@ -15,7 +15,7 @@ public static class Unifier
             if (!known.IsKnown && known.Names.ToArray() is [var name] && known.SolveFor(name, dims[i]) is { IsKnown: true, Value: >= 0 } solution)
                 sizes[name] = solution.Value;
             else if (known.IsKnown && known.Value != dims[i])
-                throw new ShapeException($"{what} has the shape {shape}, where {shape[i]} = {known}, but its value is {Text(dims)}", shape, null, i);
+                throw new ShapeException($"{what} has the shape {shape}{(shape[i].IsKnown ? "" : $", where {shape[i]} = {known}")}, but its value is {Text(dims)}", shape, null, i);
         }
     }
 

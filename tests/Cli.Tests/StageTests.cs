@@ -10,6 +10,8 @@ public class StageTests : Workspace
     [InlineData("tokens")]
     [InlineData("syntax")]
     [InlineData("bound")]
+    [InlineData("source")]
+    [InlineData("flat")]
     [InlineData("graph")]
     [InlineData("gradient")]
     [InlineData("optimized")]

@@ -4,6 +4,7 @@ open System
 open Xunit
 open Dnn.Backend
 open Dnn.FSharp
+open Dnn.Dsl
 open Dnn.Graph
 
 let private network () =
@@ -15,6 +16,52 @@ let private network () =
         let p = h |> Layer.layerNorm |> Layer.dense 1
         m.Output("p", p)
         m.Loss(p |> Loss.mse y))
+
+[<Fact>]
+let ``a model expression composes what the function does`` () =
+    let expression =
+        model "Net" {
+            let! x = input "x" [ dim "B"; size 3 ]
+            let! y = target "y" [ dim "B"; size 1 ]
+            let shared = Layer.Of.dense 4 |> Layer.named "fc"
+            let h = x |> Layer.apply shared |> Expr.relu |> Layer.residual (Layer.Of.chain [ Layer.Of.dense 4; Layer.Of.func "tanh" tanh ])
+            let p = h |> Layer.layerNorm |> Layer.dense 1
+            output "p" p
+            loss (p |> Loss.mse y)
+        }
+
+    Assert.Equal(network().ToSource(), expression.ToSource())
+
+[<Fact>]
+let ``every statement of a model has its word`` () =
+    let net =
+        model "All" {
+            let! x = input "x" [ dim "B"; size 2 ]
+            let! kind = inputOf DType.I64 "kind" [ dim "B" ]
+            let! y = target "y" [ dim "B"; size 2 ]
+            let! label = targetOf DType.I64 "label" [ dim "B" ]
+            let! scale = param "scale" [ size 2 ] Initializers.Ones
+            let! seen = buffer "seen" [ size 2 ] Initializers.Zeros
+            update "seen" (0.9 * seen + 0.1 * (x |> Expr.meanOver 0))
+
+            for name, factor in [ "once", 1.0; "twice", 2.0 ] do
+                output name (factor * x * scale)
+
+            loss (x * scale |> Loss.mse y)
+            lossAs "classes" (x |> Layer.dense 3 |> Loss.crossEntropy label)
+            metric "same" (kind |> Expr.equalTo label |> Expr.mean)
+        }
+
+    Assert.Equal<string>([ "x"; "kind" ], [ for i in net.Inputs -> i.Name ])
+    Assert.Equal<string>([ "y"; "label" ], [ for t in net.Targets -> t.Name ])
+    Assert.Equal<string>([ "once"; "twice" ], [ for o in net.Outputs -> o.Name ])
+    Assert.Equal<string>([ "loss_0"; "classes" ], [ for l in net.Losses -> l.Name ])
+    Assert.Equal<string>([ "same" ], [ for m in net.Metrics -> m.Name ])
+    Assert.Equal<string>([ "scale"; "dense_0.weight"; "dense_0.bias" ], [ for p in net.Parameters -> p.Path ])
+    Assert.NotNull(net.Buffers[0].Next)
+
+    let empty = model "Empty" { () }
+    Assert.Empty(empty.Outputs)
 
 [<Fact>]
 let ``F#'s own functions and operators build nodes`` () =
@@ -171,3 +218,51 @@ let ``recurrences have states, and layers on them tensors by name`` () =
             m.Output("y", y |> Layer.gru 2))
 
     Assert.Equal(7, model.Parameters.Length)
+
+/// What goes by another name in F#, and why.
+let private otherwise =
+    Map
+        [ "parallel", "branches" // the word is reserved
+          "silu", "swish"
+          "cosine_similarity_loss", "cosineSimilarity"
+          "floor_div", "FloorDiv" // of sizes: Dim.FloorDiv
+          "ceil_div", "CeilDiv"
+          "len", "Rank"
+          "close", "LessOrEqual" // of tests, which have assertions of their own
+          "params", "ParametersUnder"
+          "jvp", "Jvp"
+          "vjp", "Vjp"
+          "hvp", "Hvp" ]
+
+/// Records and values of .NET are F#'s as they are.
+let private asTheyAre = set [ CatalogKind.Optimizer; CatalogKind.Schedule; CatalogKind.Source; CatalogKind.Initializer; CatalogKind.Constant ]
+
+[<Fact>]
+let ``every name of the catalog is there in F#`` () =
+    let names = set [ for t in System.Reflection.Assembly.Load("Dnn.FSharp").GetTypes() do for m in t.GetMethods() -> m.Name ]
+    let camel (name: string) =
+        let parts = name.Replace("random.", "").Split '_'
+        String.Join("", parts |> Array.mapi (fun i p -> if i = 0 then p else string (Char.ToUpperInvariant p[0]) + p[1..]))
+    let dotnet = set [ for t in typeof<Expr>.Assembly.GetExportedTypes() do for m in t.GetMembers() -> m.Name ]
+    let missing =
+        [ for e in Catalog.All do
+              let name = otherwise |> Map.tryFind e.Name |> Option.defaultValue (camel e.Name)
+              if not (asTheyAre.Contains e.Kind) && not ((if Char.IsUpper name[0] then dotnet else names).Contains name) then $"{e.Kind} {e.Name}" ]
+    Assert.Empty missing
+
+[<Fact>]
+let ``random tensors, ranges and repeated layers`` () =
+    let noise = Random.normal (Random.key "noise") [ size 200 ]
+    let choice = Random.bernoulli 0.5 (Random.key "choice") [ size 200 ]
+    let model =
+        Model.build "Noise" (fun m ->
+            let x = m.Input("x", dim "B", size 2)
+            m.Output("noise", noise |> Expr.clamp (Expr.Scalar -1.0) (Expr.Scalar 1.0))
+            m.Output("share", choice |> Expr.mean)
+            m.Output("y", x |> Layer.repeat 3 (fun i -> Layer.Of.dense (i + 1)) |> Expr.maxOver 1))
+    Assert.Equal(6, model.Parameters.Length)
+    let result = model |> Model.predict (Initialization.Sample(model, 1L)) [ "x", Tensor.Zeros(DType.F32, 4, 2) ]
+    Assert.All(result["noise"].ToArray<float32>(), fun v -> Assert.InRange(v, -1.0f, 1.0f))
+    Assert.InRange(result["share"].ToScalar(), 0.35, 0.65)
+    Assert.Equal<int seq>([ 4 ], result["y"].Shape)
+    Assert.Equal("`betas` of adam is at least 0 and below 1, not 1", Assert.Throws<RangeException>(fun () -> Adam(0.1, 1.0) |> ignore).Message)

@@ -32,6 +32,7 @@ public class ScanTests
         { "masked", (s, x) => (Expr.Where(x.Sum(1, keep: true).GreaterThan(0.3), s.Relu() + x, s), s.Abs()) },
         { "nothing", (s, x) => (s, s) },
         { "weights that change", (s, x) => (s.MatMul(W + (V * x.Sum())).Tanh(), s) },
+        { "input products", (s, x) => ((s.MatMul(W) + x.MatMul(W) + V).Tanh(), (x * V).MatMul(W).Relu().MatMul(W * W) + x.MatMul(W).Sum(1, keep: true)) },
         { "weights outside", (s, x) => (s.MatMul(W * W * V.Sum()).Tanh() + S, s + x) },
     };
 
@@ -88,6 +89,18 @@ public class ScanTests
             Assert.Equal(values[0].Dims, values[1].Dims);
             for (var k = 0; k < values[0].Length; k++)
                 Assert.True(Math.Abs(values[0].Reals![k] - values[1].Reals![k]) <= 1e-11 * (1 + Math.Abs(values[0].Reals![k])), $"{i}[{k}]: {values[0].Reals![k]} and {values[1].Reals![k]}");
+        }
+    }
+
+    [Fact]
+    public void Products_that_the_elements_alone_decide_are_one_product_outside()
+    {
+        var (last, ys) = X.Scan(S, (s, x) => (((s.MatMul(W) + (x * V).MatMul(W)).Tanh(), x.MatMul(W).Relu().MatMul(W * W) + s)), 0);
+        foreach (var scan in Expr.PostOrder([last, ys]).Select(n => n.Op).OfType<Scan>())
+        {
+            var product = Assert.Single(Expr.PostOrder(scan.Body.Next), n => n.Op is DotGeneral);
+            Assert.Equal(0, Assert.IsType<BodyParameter>(product.Args[0].Op).Index);
+            Assert.True(scan.Output is null || !Expr.PostOrder([scan.Output]).Any(n => n.Op is DotGeneral));
         }
     }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes data/layers.json and data/layers.npz: what layers, functions and losses give, and their gradients, in float64.
 
-A case is an expression of the language, its inputs and parameters, and the same computed by PyTorch, or, where PyTorch lacks it, from the paper's equation.
+A case is an expression of the language, its inputs and parameters, and the same computed by PyTorch, or, where PyTorch lacks it, from the paper's equation. Random
+draws come from Philox, written here from the paper, with the seed 7 at step 3.
 The gradients are those of sum(y * c) for a fixed c. Arrays are named CASE/in/NAME, CASE/param/PATH, CASE/state/PATH, CASE/c, CASE/y, CASE/grad/NAME and
 CASE/next/PATH.
 
@@ -39,8 +40,10 @@ def case(name, text, compute, inputs, params=None, states=None, nexts=None, trai
             tensors[path] = tensor.requires_grad_(tensor.is_floating_point() and kind != "state")
     result = compute(**{path.replace(".", "_"): tensor for path, tensor in tensors.items()})
     y, after = result if isinstance(result, tuple) else (result, {})
-    c = torch.tensor(normal(*y.shape))
-    (y * c).sum().backward()
+    y = y.double()
+    c = torch.tensor(np.asarray(normal(*y.shape)))
+    if y.requires_grad:
+        (y * c).sum().backward()
     ARRAYS[f"{name}/c"] = c.numpy()
     ARRAYS[f"{name}/y"] = y.detach().numpy()
     for path, value in after.items():
@@ -411,6 +414,166 @@ for kind in ("rnn", "lstm", "gru"):
 recurrent_case("rnn from a state with lengths", "rnn", "", "r(x, state = h, lengths = n)", {"h": normal(3, 4), "n": LENGTHS})
 recurrent_case("lstm from a state", "lstm", "", "r(x, state = (h, c))", {"h": normal(3, 4), "c": normal(3, 4)})
 recurrent_case("gru of two layers from a state", "gru", ", layers = 2", "r(x, state = h)", {"h": normal(2, 3, 4)}, layers=2)
+
+# ---- Positions, layers made of layers ------------------------------------------------------------------------------------
+
+
+def sinusoids(t, d):
+    """Vaswani et al. 2017, section 3.5."""
+    angle = torch.arange(t)[:, None] / 10000 ** (2 * torch.arange(d // 2) / d)
+    return torch.stack([angle.sin(), angle.cos()], -1).reshape(t, d)
+
+
+case("sinusoidal_positions", "x |> sinusoidal_positions()", lambda x: x + sinusoids(5, 6), {"x": normal(2, 5, 6)})
+linear = {"d.weight": normal(3, 3), "d.bias": normal(3)}
+line = lambda x, d_weight, d_bias: x @ d_weight + d_bias
+case("residual", "let d = dense(3)\n  output y = x |> residual(d)", lambda x, **p: x + line(x, **p), {"x": normal(4, 3)}, linear)
+case("residual that starts at zero", "let d = dense(3)\n  let r = residual(d, zero = true)\n  output y = r(x)", lambda x, d_weight, d_bias, r_scale: x + r_scale * line(x, d_weight, d_bias), {"x": normal(4, 3)}, {**linear, "r.scale": normal()})
+case("time_distributed", "let c = conv2d(2, 3)\n  output y = x |> time_distributed(c)",
+     lambda x, c_weight, c_bias: convolution(2)(x.flatten(0, 1), c_weight, c_bias).reshape(2, 3, 4, 5, 2), {"x": normal(2, 3, 4, 5, 3)}, {"c.weight": normal(3, 3, 3, 2), "c.bias": normal(2)})
+case("vmap", "let d = dense(3)\n  output y = x |> vmap(v => softmax(tanh(d(v))), axis = 1)", lambda x, **p: F.softmax(torch.tanh(line(x, **p)), -1).transpose(0, 1), {"x": normal(4, 5, 3)}, linear)
+case("vmap of a gradient", "x |> vmap(v => grad(sum(v ** 3), v), axis = 0)", lambda x: 3 * x ** 2, {"x": normal(4, 3)})
+case("chain", "let d = dense(3)\n  output y = x |> chain(d, tanh, d)", lambda x, **p: line(torch.tanh(line(x, **p)), **p), {"x": normal(4, 3)}, linear)
+case("repeat", "let d = dense(3)\n  output y = x |> repeat(3, d |> tanh)", lambda x, **p: torch.tanh(line(torch.tanh(line(torch.tanh(line(x, **p)), **p)), **p)), {"x": normal(4, 3)}, linear)
+case("parallel", "let d = dense(3)\n  let (a, b) = x |> parallel(d, tanh)\n  output y = a * b", lambda x, **p: line(x, **p) * torch.tanh(x), {"x": normal(4, 3)}, linear)
+case("checkpoint", "let d = dense(3)\n  output y = x |> checkpoint(d |> tanh)", lambda x, **p: torch.tanh(line(x, **p)), {"x": normal(4, 3)}, linear)
+case("frozen", "let d = dense(3)\n  output y = d(x) * (x |> frozen(d))", lambda x, d_weight, d_bias: line(x, d_weight, d_bias) * line(x, d_weight.detach(), d_bias.detach()), {"x": normal(4, 3)}, linear)
+for text in ("no_decay(d)", "lr_scale(d, 0.1)"):
+    case(text, f"let d = dense(3)\n  output y = x |> {text}", line, {"x": normal(4, 3)}, linear)
+
+# ---- Random draws ---------------------------------------------------------------------------------------------------------
+
+
+def philox(key, counter):
+    """Philox4x32-10 (Salmon et al. 2011)."""
+    word, k0, k1 = list(counter), key & 0xFFFFFFFF, key >> 32
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * word[0], 0xCD9E8D57 * word[2]
+        word = [(p1 >> 32) ^ word[1] ^ k0, p1 & 0xFFFFFFFF, (p0 >> 32) ^ word[3] ^ k1, p0 & 0xFFFFFFFF]
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return word
+
+
+def fold(key, data):
+    w = philox(key, [data & 0xFFFFFFFF, data >> 32, 1, 0])
+    return w[0] | w[1] << 32
+
+
+def key_of(place, seed=7, step=3):
+    """FNV-1a of the place, folded into seed and step."""
+    h = 14695981039346656037
+    for c in place:
+        h = (h ^ ord(c)) * 1099511628211 % 2 ** 64
+    return fold(fold(seed, step), fold(h >> 32, h & 0xFFFFFFFF))
+
+
+def bits(key, *shape):
+    n = int(np.prod(shape))
+    return torch.tensor([philox(key, [i >> 2, 0, 0, 0])[i & 3] >> 8 for i in range(n)]).reshape(shape)
+
+
+def uniform(key, *shape):
+    return bits(key, *shape) * 2.0 ** -24
+
+
+def gauss(key, *shape):
+    return torch.sqrt(-2 * torch.log((bits(fold(key, 0), *shape) + 1) * 2.0 ** -24)) * torch.cos(2 * math.pi * uniform(fold(key, 1), *shape))
+
+
+HERE_DRAWS = "#0#0"  # the first draw of the model's own body
+for training in (True, False):
+    how = "training" if training else "evaluation"
+    case(f"dropout in {how}", "x |> dropout(0.4)", lambda x: torch.where(uniform(key_of("dropout_0#0#0"), 5, 7) >= 0.4, x / 0.6, 0 * x) if training else x, {"x": normal(5, 7)}, training=training)
+    case(f"drop_path in {how}", "x |> drop_path(0.4)", lambda x: torch.where(uniform(key_of("drop_path_0#0#0"), 9, 1) >= 0.4, x / 0.6, 0 * x) if training else x, {"x": normal(9, 3)}, training=training)
+case("random.uniform", "x * random.uniform([3, 5], lo = -1, hi = 3)", lambda x: x * (4 * uniform(key_of(HERE_DRAWS), 3, 5) - 1), {"x": normal(3, 5)})
+case("random.normal", "x * random.normal([3, 5], mean = 2, std = 0.5)", lambda x: x * (2 + 0.5 * gauss(key_of(HERE_DRAWS), 3, 5)), {"x": normal(3, 5)})
+case("random.bernoulli", "x * random.bernoulli([3, 5], p = 0.3)", lambda x: x * (uniform(key_of(HERE_DRAWS), 3, 5) < 0.3), {"x": normal(3, 5)})
+case("random.categorical", "random.categorical(x)", lambda x: (x - torch.log(-torch.log((bits(key_of(HERE_DRAWS), 6, 4) + 0.5) * 2.0 ** -24))).argmax(-1), {"x": normal(6, 4)})
+case("random.permutation", "x[random.permutation(8)]", lambda x: x[(bits(fold(key_of(HERE_DRAWS), 0), 8) * 2 ** 24 + bits(fold(key_of(HERE_DRAWS), 1), 8)).argsort()], {"x": normal(8, 2)})
+
+# ---- Penalties, alignment ---------------------------------------------------------------------------------------------------
+
+case("l1", "let d = dense(3)\n  let h = d(x)\n  output y = sum(h) + l1(params(d))", lambda x, d_weight, d_bias: line(x, d_weight, d_bias).sum() + d_weight.abs().sum() + d_bias.abs().sum(), {"x": normal(4, 3)}, linear)
+case("l2", "let d = dense(3)\n  let h = d(x)\n  output y = sum(h) + l2(params(d))", lambda x, d_weight, d_bias: line(x, d_weight, d_bias).sum() + (d_weight ** 2).sum() + (d_bias ** 2).sum(), {"x": normal(4, 3)}, linear)
+spoken = {"z": normal(3, 6, 5), "y": np.array([[1, 1, 3], [2, 4, 1], [3, 2, 2]]), "n": np.array([6, 5, 6]), "m": np.array([3, 2, 1])}
+aligned = lambda z, y, n, m: F.ctc_loss(F.log_softmax(z, -1).transpose(0, 1), y, n, m, reduction="none")
+for reduction in ("sum", "none", "mean"):
+    case(f"ctc {reduction}", f"ctc(z, y, lengths = n, label_lengths = m, reduction = {reduction})", lambda **t: aligned(**t).mean() if reduction == "mean" else aligned(**t).sum() if reduction == "sum" else aligned(**t), spoken)
+
+# ---- Metrics, by counting ---------------------------------------------------------------------------------------------------
+
+seen, named = normal(40, 4), RNG.integers(0, 4, 40)
+scores, sides = np.round(normal(40), 1), RNG.integers(0, 2, 40).astype(float)
+
+
+def figure(name, text, count, inputs):
+    case(name, text, lambda **t: torch.tensor(np.asarray(float(count(*[v.detach().numpy() for v in t.values()])))), inputs)
+
+
+def counts(z, y):
+    called = z.argmax(1)
+    return [(np.sum((called == k) & (y == k)), np.sum(called == k), np.sum(y == k)) for k in range(z.shape[1])]
+
+
+classes, binary, regression = {"z": seen, "y": named}, {"s": scores, "b": sides}, {"p": normal(20, 2), "t": normal(20, 2)}
+figure("accuracy", "accuracy(z, y)", lambda z, y: np.mean(z.argmax(1) == y), classes)
+figure("accuracy of two", "accuracy(s, b)", lambda s, b: np.mean((s > 0) == (b > 0.5)), binary)
+figure("top_k_accuracy", "top_k_accuracy(z, y, k = 2)", lambda z, y: np.mean([y[i] in np.argsort(-z[i], kind="stable")[:2] for i in range(len(y))]), classes)
+figure("precision", "precision(z, y)", lambda z, y: np.mean([tp / called for tp, called, _ in counts(z, y)]), classes)
+figure("precision of all", "precision(z, y, average = micro)", lambda z, y: np.mean(z.argmax(1) == y), classes)
+figure("recall", "recall(z, y)", lambda z, y: np.mean([tp / actual for tp, _, actual in counts(z, y)]), classes)
+figure("f1", "f1(z, y)", lambda z, y: np.mean([2 * tp / (called + actual) for tp, called, actual in counts(z, y)]), classes)
+figure("f1 of two", "f1(s, b)", lambda s, b: 2 * np.sum((s > 0) & (b > 0.5)) / (np.sum(s > 0) + np.sum(b > 0.5)), binary)
+figure("auc", "auc(s, b)", lambda s, b: np.mean([(p > n) + 0.5 * (p == n) for p in s[b > 0.5] for n in s[b < 0.5]]), binary)
+case("confusion_matrix", "confusion_matrix(z, y)", lambda z, y: torch.tensor([[int(((z.argmax(1) == j) & (y == i)).sum()) for j in range(4)] for i in range(4)]), classes)
+case("perplexity", "perplexity(z, y)", lambda z, y: F.cross_entropy(z, y).exp(), classes)
+case("r2", "r2(p, t)", lambda p, t: 1 - ((t - p) ** 2).sum() / ((t - t.mean(0)) ** 2).sum(), regression)
+case("pooled", "sqrt(mean(pooled((p - t) ** 2)))", lambda p, t: ((p - t) ** 2).mean().sqrt(), regression)
+
+# ---- Functions ------------------------------------------------------------------------------------------------------------------
+
+some, positive, matrix = {"x": normal(3, 4)}, {"x": 0.2 + RNG.random((3, 4))}, {"x": normal(3, 4), "z": normal(3, 4)}
+odd = {"x": np.array([[1.5, -2.5, np.inf], [np.nan, 0.5, -np.inf]])}
+at = np.array([[0, 3], [2, 2], [1, 0]])
+for text, (function, given) in {
+    "abs(x)": (torch.abs, some), "exp(x)": (torch.exp, some), "expm1(x)": (torch.expm1, some), "log(x)": (torch.log, positive), "log1p(x)": (torch.log1p, positive), "sqrt(x)": (torch.sqrt, positive),
+    "rsqrt(x)": (torch.rsqrt, positive), "square(x)": (torch.square, some), "sin(x)": (torch.sin, some), "cos(x)": (torch.cos, some), "tan(x)": (torch.tan, some), "pow(x, z)": (torch.pow, {**positive, "z": normal(3, 4)}),
+    "x ** 3": (lambda x: x ** 3, some), "sign(x)": (torch.sign, some), "floor(3 * x)": (lambda x: torch.floor(3 * x), some), "ceil(3 * x)": (lambda x: torch.ceil(3 * x), some), "round(2 * x)": (lambda x: torch.round(2 * x), {"x": np.array([0.25, 0.75, 1.3, -1.25])}),
+    "is_nan(x)": (torch.isnan, odd), "is_finite(x)": (torch.isfinite, odd), "maximum(x, z)": (torch.maximum, matrix), "minimum(x, z)": (torch.minimum, matrix), "clamp(x, min = -0.5, max = 1)": (lambda x: x.clamp(-0.5, 1), some),
+    "where(x > z, x, 2 * z)": (lambda x, z: torch.where(x > z, x, 2 * z), matrix), "masked_fill(x, z > 0, 7)": (lambda x, z: x.masked_fill(z > 0, 7), matrix),
+    "sum(x, axis = 1)": (lambda x: x.sum(1), some), "mean(x)": (torch.mean, some), "prod(x, axis = 0)": (lambda x: x.prod(0), some), "max(x, axis = 1, keep = true)": (lambda x: x.amax(1, keepdim=True), some), "min(x)": (torch.min, some),
+    "argmax(x)": (lambda x: x.argmax(-1), some), "argmin(x, axis = 0)": (lambda x: x.argmin(0), some), "any(x > 0.5, axis = 1)": (lambda x: (x > 0.5).any(1), some), "all(x > -0.5, axis = 0)": (lambda x: (x > -0.5).all(0), some),
+    "cumsum(x)": (lambda x: x.cumsum(-1), some), "cumsum(x, axis = 0)": (lambda x: x.cumsum(0), some), "cumprod(x)": (lambda x: x.cumprod(-1), {"x": np.array([[2.0, 0, -1.5, 3], [0.5, 2, -1, 0.25]])}),
+    "matmul(x, z)": (torch.matmul, {"x": normal(2, 3, 4), "z": normal(4, 5)}), "x @ z": (torch.matmul, {"x": normal(3, 4), "z": normal(4)}), "outer(x, z)": (torch.outer, {"x": normal(3), "z": normal(4)}),
+    "reshape(x, [2, 6])": (lambda x: x.reshape(2, 6), some), "transpose(x)": (lambda x: x.T, some), "swapaxes(x, 0, 2)": (lambda x: x.swapaxes(0, 2), {"x": normal(2, 3, 4)}), "squeeze(x, 1)": (lambda x: x.squeeze(1), {"x": normal(3, 1, 2)}),
+    "expand_dims(x, 1)": (lambda x: x.unsqueeze(1), some), "broadcast_to(x, [2, 3, 4])": (lambda x: x.broadcast_to(2, 3, 4), some), "flatten(x)": (lambda x: x.flatten(1), {"x": normal(2, 3, 4)}),
+    "concat([x, z], axis = 1)": (lambda x, z: torch.cat([x, z], 1), matrix), "stack([x, z], axis = 1)": (lambda x, z: torch.stack([x, z], 1), matrix), "flip(x, axis = 1)": (lambda x: x.flip(1), some), "roll(x, 3, axis = 1)": (lambda x: x.roll(3, 1), some),
+    "pad(x, ((1, 0), (0, 2)), value = 0.5)": (lambda x: F.pad(x, (0, 2, 1, 0), value=0.5), some), "slice(x, 1, 4, axis = 1, step = 2)": (lambda x: x[:, 1:4:2], some), "x[1:, ::2]": (lambda x: x[1:, ::2], some),
+    "gather(x, i, axis = 1)": (lambda x, i: x.gather(1, i), {**some, "i": at}), "take(x, i, axis = 1)": (lambda x, i: x[:, i], {**some, "i": at}), "one_hot(i, 4) * x": (lambda i, x: F.one_hot(i, 4) * x, {"i": np.array([1, 3, 0]), **some}),
+    "dynamic_slice(x, i, 2, axis = 1)": (lambda x, i: x[:, 1:3], {**some, "i": np.array(1)}), "dynamic_update_slice(x, z, i, axis = 1)": (lambda x, z, i: torch.cat([x[:, :1], z, x[:, 3:]], 1), {**some, "z": normal(3, 2), "i": np.array(1)}),
+    "sort(x)": (lambda x: x.sort(-1).values, some), "sort(x, axis = 0, descending = true)": (lambda x: x.sort(0, descending=True).values, some), "argsort(x)": (lambda x: x.argsort(-1), some),
+    "tril(x, k = 1)": (lambda x: x.tril(1), some), "triu(x)": (torch.triu, some), "x * eye(3, 4)": (lambda x: x * torch.eye(3, 4), some), "x + zeros([3, 4]) + ones([4]) + full([3, 1], 2.5)": (lambda x: x + 3.5, some),
+    "zeros_like(x) + 2 * ones_like(x)": (lambda x: 2 + 0 * x, some), "x * iota(4)": (lambda x: x * torch.arange(4), some), "cast(4 * x, to = int)": (lambda x: (4 * x).long(), some), "x * len([1, 2, 3]) + floor_div(-7, 2) + ceil_div(7, 2)": (lambda x: 3 * x, some),
+    "x * stop_gradient(x)": (lambda x: x * x.detach(), some), "close(x, z, tol = 10) or close(x, z)": (lambda x, z: torch.tensor(True), matrix),
+    'rearrange(x, "a (b c) -> c a b", c = 2)': (lambda x: x.reshape(3, 2, 2).permute(2, 0, 1), some), 'reduce(x, "a (b c) -> a b", mean, c = 2)': (lambda x: x.reshape(3, 2, 2).mean(2), some), 'reduce(x, "a b -> b", prod)': (lambda x: x.prod(0), some),
+}.items():
+    case(text, text if "output" in text else text, lambda **t: function(*t.values()), given)
+case("split", "let (a, b) = split(x, [1, 3], axis = 1)\n  output y = a * b", lambda x: x[:, :1] * x[:, 1:], some)
+case("top_k", "let (v, i) = top_k(x, 2)\n  output y = v * (1 + i)", lambda x: (lambda v, i: v * (1 + i))(*x.topk(2)), some)
+case("scan", "let (s, ys) = scan(x, zeros([4]), (s, xt) => (tanh(s + xt), s * xt), axis = 0)\n  output y = sum(s) * ys", lambda x: (lambda a, b, c: torch.stack([0 * x[0], a * x[1], b * x[2]]) * c.sum())(
+    torch.tanh(x[0]), torch.tanh(torch.tanh(x[0]) + x[1]), torch.tanh(torch.tanh(torch.tanh(x[0]) + x[1]) + x[2])), some)
+
+# ---- One batch norm in two places: each batch has its own statistics, and the running ones take both in order -----------------
+
+
+def siamese(x, z, n_weight, n_bias, n_mean, n_var):
+    mean, var = n_mean.clone(), n_var.clone()
+    a, b = (F.batch_norm(t, mean, var, n_weight, n_bias, True, 0.3) for t in (x, z))
+    return a * b, {"n.mean": mean, "n.var": var}
+
+
+case("batch_norm in a siamese net", "let n = batch_norm(momentum = 0.7)\n  output y = n(x) * n(z)", siamese, {"x": normal(6, 3), "z": normal(6, 3)}, {"n.weight": normal(3), "n.bias": normal(3)},
+     {"n.mean": normal(3), "n.var": 0.5 + RNG.random(3)}, training=True)
 
 os.makedirs(HERE, exist_ok=True)
 with open(os.path.join(HERE, "layers.json"), "w") as f:

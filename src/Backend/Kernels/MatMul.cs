@@ -83,7 +83,8 @@ internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, Produc
 }
 
 /// <summary>A tensor product.</summary>
-internal sealed class ProductInstruction(int node, DType type, ProductPlan plan, Operand left, Operand right, Operand target)
+/// <param name="isPacked">Whether the operand that is B was packed by a <see cref="PackOperandInstruction"/>.</param>
+internal sealed class ProductInstruction(int node, DType type, ProductPlan plan, Operand left, Operand right, Operand target, bool isPacked = false)
     : Instruction(node, plan.Swapped ? [right, left, target] : [left, right, target], 2)
 {
     public override string Name => plan.Batches.Length == 0
@@ -94,11 +95,12 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
 
     public override bool IsMovable => true;
 
-    public override unsafe Step Bind(void** pointers, Engine engine) => type == DType.F32
-        ? new SingleStep((float**)pointers, plan, engine.MatrixProduct)
-        : new DoubleStep((double**)pointers, plan, engine.MatrixProduct);
+    public override unsafe Step Bind(void** pointers, Engine engine) => isPacked && plan.M == 1 && plan.Flops < Gemm.MinParallelWork
+        ? type == DType.F32 ? new RowStep<float>((float**)pointers, plan) : new RowStep<double>((double**)pointers, plan)
+        : type == DType.F32 ? new SingleStep((float**)pointers, plan, isPacked, engine.MatrixProduct)
+        : new DoubleStep((double**)pointers, plan, isPacked, engine.MatrixProduct);
 
-    private static unsafe MatrixProductArgs<T> Args<T>(ProductPlan plan, T* a, T* b, T* c)
+    private static unsafe MatrixProductArgs<T> Args<T>(ProductPlan plan, bool isPacked, T* a, T* b, T* c)
         where T : unmanaged
     {
         var inner = plan.Batches.Length > 0 ? plan.Batches[^1] : new ProductAxis(1, 0, 0, 0);
@@ -109,6 +111,7 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
             ACol = (nint)plan.Inner.A,
             BRow = (nint)plan.Inner.B,
             BCol = (nint)plan.Columns.B,
+            IsPacked = isPacked,
             CRow = plan.M == 1 ? plan.N : (nint)plan.Rows.C,
             Batch = (int)outer.Size,
             ABatch = (nint)outer.A,
@@ -147,19 +150,53 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
         protected abstract void Multiply(long a, long b, long c);
     }
 
-    private sealed unsafe class SingleStep(float** pointers, ProductPlan plan, IMatrixProduct product) : ProductStep(plan)
+    /// <summary>A row times a packed matrix: what a recurrence does at every step.</summary>
+    private sealed unsafe class RowStep<T>(T** pointers, ProductPlan plan) : Step
+        where T : unmanaged
     {
-        private readonly MatrixProductArgs<float> args = Args(plan, pointers[0], pointers[1], pointers[2]);
+        private readonly IProducts<T> products = Products.Of<T>();
+        private readonly nint stride = (nint)plan.Inner.A;
+        private bool backwards;
+
+        public override void Run()
+        {
+            products.MultiplyRow(plan.N, plan.K, pointers[0], stride, pointers[1], pointers[2], accumulate: false, backwards);
+            backwards = !backwards;
+        }
+    }
+
+    private sealed unsafe class SingleStep(float** pointers, ProductPlan plan, bool isPacked, IMatrixProduct product) : ProductStep(plan)
+    {
+        private readonly MatrixProductArgs<float> args = Args(plan, isPacked, pointers[0], pointers[1], pointers[2]);
 
         protected override void Multiply(long a, long b, long c) =>
             product.Multiply(args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c });
     }
 
-    private sealed unsafe class DoubleStep(double** pointers, ProductPlan plan, IMatrixProduct product) : ProductStep(plan)
+    private sealed unsafe class DoubleStep(double** pointers, ProductPlan plan, bool isPacked, IMatrixProduct product) : ProductStep(plan)
     {
-        private readonly MatrixProductArgs<double> args = Args(plan, pointers[0], pointers[1], pointers[2]);
+        private readonly MatrixProductArgs<double> args = Args(plan, isPacked, pointers[0], pointers[1], pointers[2]);
 
         protected override void Multiply(long a, long b, long c) =>
             product.Multiply(args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c });
+    }
+}
+
+/// <summary>Packs the matrix that every step of a loop multiplies by.</summary>
+internal sealed class PackOperandInstruction(DType type, ProductPlan plan, Operand source, Operand target) : Instruction(-1, [source, target], 1)
+{
+    public override string Name => $"pack {plan.K} x {plan.N}";
+
+    public override bool IsMovable => true;
+
+    public override unsafe Step Bind(void** pointers, Engine engine) => type == DType.F32 ? new PackStep<float>((float**)pointers, plan) : new PackStep<double>((double**)pointers, plan);
+
+    public static long Elements(DType type, ProductPlan plan) =>
+        type == DType.F32 ? PackedOperand.Elements<float>(plan.M, plan.N, plan.K) : PackedOperand.Elements<double>(plan.M, plan.N, plan.K);
+
+    private sealed unsafe class PackStep<T>(T** pointers, ProductPlan plan) : Step
+        where T : unmanaged
+    {
+        public override void Run() => PackedOperand.Pack(plan.M, plan.N, plan.K, pointers[0], (nint)plan.Inner.B, (nint)plan.Columns.B, pointers[1]);
     }
 }

@@ -27,7 +27,7 @@ public enum SimdPath
 public static unsafe class Gemm
 {
     // Below this many multiply-adds (a few microseconds) handing work over costs more than it saves.
-    private const long MinParallelWork = 1 << 18;
+    internal const long MinParallelWork = 1 << 18;
 
     /// <summary>The best instruction set of this machine, chosen once.</summary>
     public static SimdPath Path { get; } = BestPath();
@@ -115,7 +115,7 @@ public static unsafe class Gemm
             {
                 T* a = args.A + batch * args.ABatch, b = args.B + batch * args.BBatch, c = args.C + batch * args.CBatch;
                 for (nint inner = 0; inner < args.Inner; inner++, a += args.AInner, b += args.BInner, c += args.CInner)
-                    GemmBlock<T, V, S>.Multiply(args.M, args.N, args.K, a, args.ARow, args.ACol, b, args.BRow, args.BCol, c, args.CRow, args.Accumulate);
+                    Block(args, args.M, args.N, a, b, c);
             }
         }
 
@@ -140,7 +140,7 @@ public static unsafe class Gemm
         private static void ShapeGrid(ref Job job, int blocks)
         {
             var best = double.PositiveInfinity;
-            var tiles = Tiles(job.Args.N);
+            var tiles = Tiles(job.Args);
             for (var columns = 1; columns <= Math.Min(blocks, tiles); columns++)
             {
                 var rows = Math.Min(blocks / columns, job.Args.M);
@@ -152,7 +152,19 @@ public static unsafe class Gemm
             }
         }
 
-        private static int Tiles(int n) => (n + 2 * S.Width - 1) / (2 * S.Width);
+        /// <summary>Columns that stay together.</summary>
+        private static int TileWidth(in MatrixProductArgs<T> args) => args.IsPacked ? GemmBlock<T, V, S>.PanelColumns(args.M) : 2 * S.Width;
+
+        private static int Tiles(in MatrixProductArgs<T> args) => (args.N + TileWidth(args) - 1) / TileWidth(args);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Block(in MatrixProductArgs<T> args, int rows, int columns, T* a, T* b, T* c)
+        {
+            if (args.IsPacked)
+                GemmBlock<T, V, S>.MultiplyPacked(rows, columns, args.K, GemmBlock<T, V, S>.PanelColumns(args.M), a, args.ARow, args.ACol, b, c, args.CRow, args.Accumulate);
+            else
+                GemmBlock<T, V, S>.Multiply(rows, columns, args.K, a, args.ARow, args.ACol, b, args.BRow, args.BCol, c, args.CRow, args.Accumulate);
+        }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void RunPart(void* state, int part)
@@ -168,15 +180,14 @@ public static unsafe class Gemm
                 var (row, column) = Math.DivRem((int)cell, job.GridColumns);
                 var i = (int)((long)args.M * row / job.GridRows);
                 var rows = (int)((long)args.M * (row + 1) / job.GridRows) - i;
-                var tiles = Tiles(args.N);
-                var j = (int)((long)tiles * column / job.GridColumns) * 2 * S.Width;
-                var columns = Math.Min((int)((long)tiles * (column + 1) / job.GridColumns) * 2 * S.Width, args.N) - j;
-                GemmBlock<T, V, S>.Multiply(
-                    rows, columns, args.K,
-                    args.A + args.AOffset(matrix) + i * args.ARow, args.ARow, args.ACol,
-                    args.B + args.BOffset(matrix) + j * args.BCol, args.BRow, args.BCol,
-                    args.C + args.COffset(matrix) + i * args.CRow + j, args.CRow,
-                    args.Accumulate);
+                var (tiles, width) = (Tiles(args), TileWidth(args));
+                var j = (int)((long)tiles * column / job.GridColumns) * width;
+                var columns = Math.Min((int)((long)tiles * (column + 1) / job.GridColumns) * width, args.N) - j;
+                Block(
+                    args, rows, columns,
+                    args.A + args.AOffset(matrix) + i * args.ARow,
+                    args.B + args.BOffset(matrix) + j * (args.IsPacked ? args.K : args.BCol),
+                    args.C + args.COffset(matrix) + i * args.CRow + j);
             }
         }
     }

@@ -9,7 +9,7 @@ namespace Dnn.Backend;
 /// compiled on its own, with the row tests below decided by the compiler. Each element of C is
 /// <c>fma(a[k−1], b[k−1], … fma(a[0], b[0], c))</c> in this order whatever the tiling, so neither blocking nor threads change a bit.
 /// </remarks>
-internal static unsafe class GemmKernel<T, V, S>
+internal static unsafe partial class GemmKernel<T, V, S>
     where T : unmanaged
     where V : struct
     where S : struct, ISimd<T, V>

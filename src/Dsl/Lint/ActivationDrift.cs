@@ -1,3 +1,5 @@
+using Dnn.Graph;
+
 namespace Dnn.Dsl;
 
 /// <summary>Without normalization, a factor a layer becomes a power of the depth.</summary>
@@ -13,7 +15,8 @@ internal sealed class ActivationDrift() : LintRule(Row("DNN1002", "activations t
     public override IEnumerable<Finding> Find(LintContext context)
     {
         // A gate or a mask is no place where signals pass through.
-        var sized = context.Activations.Select(a => (Activation: a, Size: context.Propagation.Find(a.Input)?.Rms)).Where(a => a.Size is > 0 and < double.PositiveInfinity).ToArray();
+        var gates = Gates(context);
+        var sized = context.Activations.Where(a => !gates.Contains(a.Output)).Select(a => (Activation: a, Size: context.Propagation.Find(a.Input)?.Rms)).Where(a => a.Size is > 0 and < double.PositiveInfinity).ToArray();
         if (sized.Length < 2)
             yield break;
         var (least, most) = (sized.MinBy(a => a.Size), sized.MaxBy(a => a.Size));
@@ -35,13 +38,36 @@ internal sealed class ActivationDrift() : LintRule(Row("DNN1002", "activations t
         };
     }
 
+    /// <summary>What nothing depends on but factors between 0 and 1 that other data are multiplied by.</summary>
+    private static HashSet<Expr> Gates(LintContext context)
+    {
+        var gates = new HashSet<Expr>();
+        for (var i = context.Order.Count - 1; i >= 0; i--)
+        {
+            var node = context.Order[i];
+            if (context.IsData(node) && !context.IsRoot(node) && context.Uses(node) is { Count: > 0 } uses && uses.All(u => gates.Contains(u) || IsGate(u, node)))
+                gates.Add(node);
+        }
+
+        return gates;
+
+        bool IsGate(Expr use, Expr node) => use.Op is Mul && use.Args.All(context.IsData) && use.Args[0] != use.Args[1] && IsBetween0And1(node);
+
+        bool IsBetween0And1(Expr node)
+        {
+            while (node.Op is Movement)
+                node = node.Args[0];
+            return context.ActivationAt(node)?.Kind is "sigmoid" or "hard_sigmoid" || context.ResultOf(node)?.Kind is "softmax";
+        }
+    }
+
     /// <summary>Whether a norm stands between this and the activation before it or behind it.</summary>
     private static bool IsNormalized(LintContext context, Activation activation)
     {
         if (context.Behind(activation.Input) is not { } behind || behind.Any(context.IsNormResult))
             return true;
-        var pending = new Stack<Graph.Expr>([activation.Output]);
-        var seen = new HashSet<Graph.Expr>();
+        var pending = new Stack<Expr>([activation.Output]);
+        var seen = new HashSet<Expr>();
         while (pending.TryPop(out var node) && seen.Count < 400)
         {
             if (context.IsNormResult(node))

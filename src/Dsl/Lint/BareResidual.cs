@@ -18,6 +18,7 @@ internal sealed class BareResidual() : LintRule(Row("DNN1003", "residual branch 
             yield return At(context, block.Sum, $"this residual branch has no normalization: {number}", growth) with
             {
                 Notes = ["put layer_norm() or batch_norm() into the branch, or start it at zero: residual(f, zero = true)"],
+                Edit = new SetArgument("start the branch at zero", "residual", "zero", "true", IsSafe: false),
             };
         }
     }

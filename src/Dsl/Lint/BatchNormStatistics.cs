@@ -5,7 +5,7 @@ namespace Dnn.Dsl;
 /// <summary>Statistics of one row are that row; statistics over time steps or repetitions are of different things.</summary>
 internal sealed class BatchNormStatistics() : LintRule(Row("DNN1012", "batch norm with batch 1, or inside a recurrence",
     "Batch norm needs many values a channel. With one, the variance is 0 and the result is the shift, whatever comes in; with one image, it is an instance norm in training and something else in evaluation (Ioffe 2017; Wu and He 2018). "
-    + "In a recurrence one set of running statistics stands for all steps, which differ (Cooijmans et al. 2017). Use layer_norm or group_norm. The number is that of the values that a mean is taken over, or of the steps that share statistics.",
+    + "In a recurrence one set of running statistics stands for all steps, which differ (Cooijmans et al. 2017); in a `scan` that is an error, DNN0322. Use layer_norm or group_norm. The number is that of the values that a mean is taken over, or of the steps that share statistics.",
     "model M {\n  input x: [1, 8]\n  output y = x |> dense(4, bias = false) |> batch_norm() |> relu |> dense(1)\n}",
     "model M {\n  input x: [1, 8]\n  output y = x |> dense(4) |> layer_norm() |> relu |> dense(1)\n}"))
 {
@@ -39,25 +39,6 @@ internal sealed class BatchNormStatistics() : LintRule(Row("DNN1012", "batch nor
             {
                 Notes = ["layer_norm() has no running statistics; repeat(n, batch_norm()) makes one instance a step"],
             };
-        }
-
-        foreach (var scope in context.Model.Scopes.Where(s => s.Kind == "batch_norm" && s.Outputs.Length == 1 && !context.IsReachable(s.Outputs[0]) && IsInScan(s)))
-        {
-            yield return At(scope, "batch norm inside a recurrence: the steps differ, and share one set of running statistics", 1) with
-            {
-                Notes = ["layer_norm() has no running statistics"],
-            };
-        }
-
-        static bool IsInScan(Scope scope)
-        {
-            for (var s = scope.Parent; s is not null; s = s.Parent)
-            {
-                if (s.Kind is "scan" or "rnn" or "lstm" or "gru")
-                    return true;
-            }
-
-            return false;
         }
     }
 }

@@ -23,6 +23,7 @@ internal sealed class DecayOfNorms() : LintRule(Row("DNN1015", "weight decay of 
                     Number = numbers,
                     TrainOption = "weight_decay_on",
                     Notes = ["leave the line out: matrices decay all the same"],
+                    Edit = new RemoveLine("let matrices decay alone", IsSafe: false),
                 };
             }
         }

@@ -31,7 +31,7 @@ internal sealed class DoubleSoftmax() : LintRule(Row("DNN1005", "softmax or sigm
                     yield return At(loss, "log_softmax is applied before cross_entropy, which applies it itself: the second changes nothing and costs a pass", 0) with
                     {
                         Related = [new(context.Location(node), "the first")],
-                        Edit = new Unwrap("leave log_softmax to cross_entropy", "cross_entropy", "log_softmax", "cross_entropy", IsSafe: true),
+                        Edit = new Unwrap("leave log_softmax to cross_entropy", "cross_entropy", ["log_softmax"], "cross_entropy", IsSafe: true),
                     };
                     break;
                 case "bce_with_logits" when last is "sigmoid" or "softmax" && !IsFusedBce(context, loss):
@@ -42,20 +42,21 @@ internal sealed class DoubleSoftmax() : LintRule(Row("DNN1005", "softmax or sigm
                     yield return At(loss, $"bce after sigmoid is bce_with_logits, which keeps its digits where sigmoid rounds to 1: from a logit of {Saturated} in f32", Saturated) with
                     {
                         Related = [new(context.Location(node), "the sigmoid")],
-                        Edit = new Unwrap("give bce_with_logits the logit", "bce", "sigmoid", "bce_with_logits", IsSafe: true),
+                        Edit = new Unwrap("give bce_with_logits the logit", "bce", ["sigmoid"], "bce_with_logits", IsSafe: true),
                     };
                     break;
                 case "nll" when last == "softmax":
                     yield return At(loss, "nll takes logarithms, and these are probabilities: cross_entropy of the logits is meant", 0) with
                     {
                         Related = [new(context.Location(node), "the softmax")],
-                        Edit = new Unwrap("give cross_entropy the logits", "nll", "softmax", "cross_entropy", IsSafe: false),
+                        Edit = new Unwrap("give cross_entropy the logits", "nll", ["softmax"], "cross_entropy", IsSafe: false),
                     };
                     break;
                 case "nll" when node.Op is Log && Unmoved(context, node.Args[0]) is { Kind: "softmax" } inner:
                     yield return At(loss, $"nll of the logarithm of softmax is cross_entropy of the logits, which keeps its digits where a probability rounds to 0: {Saturated * 6} below the largest logit in f32", Saturated * 6) with
                     {
                         Related = [new(context.Location(inner.Node), "the softmax")],
+                        Edit = new Unwrap("give cross_entropy the logits", "nll", ["log", "softmax"], "cross_entropy", IsSafe: true),
                     };
                     break;
             }
@@ -67,7 +68,7 @@ internal sealed class DoubleSoftmax() : LintRule(Row("DNN1005", "softmax or sigm
         {
             Related = [new(context.Location(node), $"{applied} is applied here")],
             Notes = ["give the loss the logits; keep the probabilities for an output"],
-            Edit = new Unwrap($"give {loss.Kind} the logits", loss.Kind, applied, loss.Kind, IsSafe: false),
+            Edit = new Unwrap($"give {loss.Kind} the logits", loss.Kind, [applied], loss.Kind, IsSafe: false),
         };
 
     /// <summary>The scope that `bce` of a sigmoid makes inside: it has got the logit.</summary>

@@ -45,5 +45,11 @@ internal abstract record CallEdit(string Title, bool IsSafe);
 /// <summary>Gives an argument of the call of a layer a value.</summary>
 internal sealed record SetArgument(string Title, string Callee, string Name, string Value, bool IsSafe) : CallEdit(Title, IsSafe);
 
-/// <summary>Takes a call from around the first argument of a call of <paramref name="Outer"/>, which gets another name: <c>bce(sigmoid(x), y)</c> → <c>bce_with_logits(x, y)</c>.</summary>
-internal sealed record Unwrap(string Title, string Outer, string Inner, string NewOuter, bool IsSafe) : CallEdit(Title, IsSafe);
+/// <summary>
+/// Takes calls from around the first argument of a call of <paramref name="Outer"/>, which gets another name: <c>bce(sigmoid(x), y)</c> → <c>bce_with_logits(x, y)</c>,
+/// <c>nll(log(softmax(x)), y)</c> → <c>cross_entropy(x, y)</c>.
+/// </summary>
+internal sealed record Unwrap(string Title, string Outer, ImmutableArray<string> Inner, string NewOuter, bool IsSafe) : CallEdit(Title, IsSafe);
+
+/// <summary>Takes out the line at the place: a <c>let</c> whose name nothing uses, or an option of a train block.</summary>
+internal sealed record RemoveLine(string Title, bool IsSafe) : CallEdit(Title, IsSafe);

@@ -53,6 +53,9 @@ internal sealed record ResidualBlock(Expr Sum, Expr Skip, Expr Branch, HashSet<E
     public bool HasAttention { get; init; }
 
     public bool StartsAtZero { get; init; }
+
+    /// <summary>Whether nothing takes the sum but a norm.</summary>
+    public bool IsNormedAfter { get; init; }
 }
 
 /// <summary>What rules ask of a model: its graph in the training phase with uses, linear maps, activations, norms, residual blocks, predictions.</summary>
@@ -84,9 +87,11 @@ internal sealed class LintContext
         Model = model;
         Options = options;
         parameters = model.Parameters.ToDictionary(p => p.Variable);
-        roots = [.. model.Losses.Concat(model.Outputs).Concat(model.Metrics).Select(n => n.Value)];
+        // What a recurrence of the file does in a step is read as it was composed, beside the graph: its states and elements are given.
+        Steps = [.. model.Steps.Where(s => !IsPartOfKnown(s.Scope))];
+        roots = [.. model.Losses.Concat(model.Outputs).Concat(model.Metrics).Select(n => n.Value), .. Steps.SelectMany(s => s.Results)];
         Order = Expr.PostOrder(roots);
-        var fed = model.Inputs.Concat(model.Targets).Select(i => i.Value).ToHashSet();
+        var fed = model.Inputs.Concat(model.Targets).Select(i => i.Value).Concat(Steps.SelectMany(s => s.Given)).ToHashSet();
         foreach (var node in Order)
         {
             index[node] = index.Count;
@@ -104,10 +109,10 @@ internal sealed class LintContext
 
         foreach (var scope in model.Scopes)
         {
-            // The outermost that gives a value is the one that people see; the innermost says what it is.
+            // Of layers inside of each other, the outermost of the catalog says what a value is; those of the file, and containers, do not.
             foreach (var output in scope.Outputs)
             {
-                if (!scopeOfOutput.TryGetValue(output, out var known) || Containers.Contains(known.Kind))
+                if (!scopeOfOutput.TryGetValue(output, out var known) || Containers.Contains(known.Kind) || Catalog.Find(known.Kind) is null)
                     scopeOfOutput[output] = scope;
             }
 
@@ -131,6 +136,9 @@ internal sealed class LintContext
     public Model Model { get; }
 
     public LintOptions Options { get; }
+
+    /// <summary>The steps of recurrences that are not those of the catalog.</summary>
+    public ImmutableArray<Scans.OpenStep> Steps { get; }
 
     /// <summary>Every node, arguments first.</summary>
     public List<Expr> Order { get; }
@@ -386,6 +394,7 @@ internal sealed class LintContext
             {
                 StartsAtZero = zero,
                 HasNorm = inside.Any(IsNormResult) || IsNormResult(branch) || NormFollows(sum),
+                IsNormedAfter = Uses(sum).Count > 0 && AppliedTo(sum).FirstOrDefault(IsNorm) is { } norm && Uses(sum).All(u => IsInside(u, norm)),
                 HasAttention = inside.Any(n => n.Op is DotGeneral && n.Args.All(IsData)),
             };
         }

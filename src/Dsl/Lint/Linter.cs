@@ -46,34 +46,51 @@ public static class Linter
     public static ImmutableArray<Diagnostic> Check(CompileResult result)
     {
         ArgumentNullException.ThrowIfNull(result);
+        var comments = new FileComments(result);
         var found = result.Diagnostics.ToList();
         if (!result.HasErrors)
         {
             var seen = new HashSet<(string, TextSpan)>();
             foreach (var compiled in result.Models.Where(m => m.Model is not null))
             {
-                var options = new LintOptions { Recipe = compiled.Recipe, Schema = compiled.Schema };
-                found.AddRange(Run(compiled.Model!, options).Select(f => LintText.Diagnose(f, result, compiled)).Where(d => seen.Add((d.Code, d.Span))));
+                foreach (var finding in Run(compiled.Model!, new LintOptions { Recipe = compiled.Recipe, Schema = compiled.Schema }))
+                {
+                    var inside = LintText.Diagnose(finding, result, compiled);
+                    if (comments.Allow(inside) || !seen.Add((inside.Code, inside.Span)))
+                        continue;
+
+                    // What goes wrong in a layer of the library is the matter of who applies it.
+                    var shown = LintText.OutsideOfLibrary(inside, finding, result, compiled);
+                    if (shown == inside || seen.Add((shown.Code, shown.Span)))
+                        found.Add(shown);
+                }
             }
         }
 
-        return Shown(result, found, withComments: true);
+        return comments.Shown(found.Concat(comments.Problems));
     }
 
     /// <summary>The diagnostics of a compilation alone, without what a comment allows.</summary>
     public static ImmutableArray<Diagnostic> OfCompilation(CompileResult result)
     {
         ArgumentNullException.ThrowIfNull(result);
-        return Shown(result, result.Diagnostics, withComments: false);
+        return new FileComments(result).Shown(result.Diagnostics);
     }
 
-    private static ImmutableArray<Diagnostic> Shown(CompileResult result, IEnumerable<Diagnostic> found, bool withComments)
+    /// <summary>What the comments of files allow; imported files come first, as in the compilation.</summary>
+    private sealed class FileComments(CompileResult result)
     {
-        // Imported files first, as in the compilation.
-        var files = result.Files.Select((f, i) => (f.Source, Index: i, Allowances: Allowances.Of(f))).ToDictionary(f => f.Source);
-        return
+        private readonly Dictionary<SourceText, (int Index, Allowances Allowances)> files =
+            result.Files.Select((f, i) => (f.Source, Index: i, Allowances: Allowances.Of(f))).ToDictionary(f => f.Source, f => (f.Index, f.Allowances));
+
+        public IEnumerable<Diagnostic> Problems => files.Values.SelectMany(f => f.Allowances.Problems);
+
+        public bool Allow(Diagnostic diagnostic) => !diagnostic.Span.IsNone && files.TryGetValue(diagnostic.Span.Source, out var file) && file.Allowances.Allow(diagnostic);
+
+        /// <summary>What is not allowed, in order of place.</summary>
+        public ImmutableArray<Diagnostic> Shown(IEnumerable<Diagnostic> found) =>
         [
-            .. found.Where(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) || !file.Allowances.Allow(d)).Concat(withComments ? files.Values.SelectMany(f => f.Allowances.Problems) : [])
+            .. found.Where(d => !Allow(d))
                 .OrderBy(d => d.Span.IsNone || !files.TryGetValue(d.Span.Source, out var file) ? -1 : file.Index).ThenBy(d => d.Span.Start).ThenBy(d => d.Code, StringComparer.Ordinal),
         ];
     }

@@ -24,7 +24,7 @@ internal sealed class NoPositions() : LintRule(Row("DNN1014", "attention over a 
         }
 
         foreach (var scope in context.Model.Scopes.Where(s => s is { Kind: "attention", Outputs: [var y] } && context.IsReachable(y) && !placed.Contains(y)))
-            yield return About(At(Block(scope), "", 1));
+            yield return About(At(Block(scope), "", 1), Block(scope).Kind);
         foreach (var node in context.Order)
         {
             // softmax(q kᵀ) v
@@ -33,8 +33,9 @@ internal sealed class NoPositions() : LintRule(Row("DNN1014", "attention over a 
         }
     }
 
-    private static Finding About(Finding finding) => finding with
+    private static Finding About(Finding finding, string kind = "") => finding with
     {
+        Edit = kind.Length == 0 ? null : new SetArgument("turn queries and keys by their positions", kind, "rope", "true", IsSafe: false),
         Message = "this attention knows nothing of the order of its sequence: permuting the positions permutes the result along 1 axis and changes nothing else",
         Notes = ["put positional_embedding(max_len), sinusoidal_positions() or rope() before it"],
     };

@@ -15,10 +15,11 @@ internal sealed class NotFinite() : LintRule(Row("DNN1010", "log, sqrt, division
         var model = context.Model;
         var losses = Stable(context, model.Losses);
         var others = Stable(context, [.. model.Outputs, .. model.Metrics]);
-        var trained = Expr.PostOrder(losses).ToHashSet();
+        var steps = Stable(context, [.. context.Steps.SelectMany(s => s.Results).Select(r => new Named("step", r))]);
+        var trained = Expr.PostOrder([.. losses, .. steps]).ToHashSet();
         var learned = new HashSet<Expr>();
-        var order = Expr.PostOrder([.. losses, .. others]);
-        var parameters = model.Parameters.Select(p => p.Variable).ToHashSet();
+        var order = Expr.PostOrder([.. losses, .. others, .. steps]);
+        var parameters = model.Parameters.Select(p => p.Variable).Concat(context.Steps.SelectMany(s => s.Given)).ToHashSet();
         foreach (var node in order)
         {
             if (parameters.Contains(node) || (node.Args.Any(learned.Contains) && node.Op is not StopGradient))

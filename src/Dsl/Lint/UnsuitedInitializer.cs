@@ -51,6 +51,7 @@ internal sealed class UnsuitedInitializer() : LintRule(Row("DNN1008", "initializ
             yield return At(context, map.Node, $"{Name(map.Weights[0].Initializer)} does not suit {activation.Kind}: the variance is predicted to change by a factor of {factor:G3} in this layer{over}", factor) with
             {
                 Related = [new(activation.Location, "the activation")],
+                Edit = context.ResultOf(map.Output)?.Kind is { } kind ? new SetArgument("let the activation decide", kind, "init", "auto", IsSafe: false) : null,
                 Notes = [$"{(activation.Kind == "selu" ? "lecun_normal()" : activation.IsRelu ? "he_normal()" : "xavier_uniform()")} keeps it; `init = auto` chooses by the activation"],
             };
         }

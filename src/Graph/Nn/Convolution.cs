@@ -161,10 +161,10 @@ public static partial class Layers
     public static Expr AvgPool2d(this Expr x, Extent window, Extent? stride = null, Padding? padding = null) => Pool("avg_pool2d", 2, x, window, stride, padding, max: false);
 
     /// <summary>The mean over all axes between the first and the last: [B, …, C] → [B, C] (Lin et al. 2014).</summary>
-    public static Expr GlobalAvgPool(this Expr x) => ModelBuilder.Function("global_avg_pool", x, x => x.Mean(Between("global_avg_pool", x)));
+    public static Expr GlobalAvgPool(this Expr x) => ModelBuilder.Call("global_avg_pool", x, x => x.Mean(Between("global_avg_pool", x)));
 
     /// <summary>The largest element over all axes between the first and the last: [B, …, C] → [B, C].</summary>
-    public static Expr GlobalMaxPool(this Expr x) => ModelBuilder.Function("global_max_pool", x, x => x.ReduceMax(Between("global_max_pool", x)));
+    public static Expr GlobalMaxPool(this Expr x) => ModelBuilder.Call("global_max_pool", x, x => x.ReduceMax(Between("global_max_pool", x)));
 
     private static Layer Conv(string kind, int axes, int filters, Extent kernel, Extent? stride, Padding? padding, Extent? dilation, int groups, bool bias)
     {
@@ -208,7 +208,7 @@ public static partial class Layers
         : throw new ShapeException($"{kind} takes [B, …, C] with axes between the batch and the channels, not {x.Shape}", x.Shape);
 
     private static Expr Pool(string kind, int axes, Expr x, Extent window, Extent? stride, Padding? padding, bool max) =>
-        ModelBuilder.Function(kind, x, x => Pooled(kind, axes, x, window, stride, padding, max));
+        ModelBuilder.Call(kind, x, x => Pooled(kind, axes, x, window, stride, padding, max), ("window", window, LayerNotation.Required), ("stride", stride, null), ("padding", padding, null));
 
     private static Expr Pooled(string kind, int axes, Expr x, Extent window, Extent? stride, Padding? padding, bool max)
     {

@@ -137,7 +137,7 @@ public static partial class Layers
     /// <summary>In training, zero with probability <paramref name="rate"/>, the rest scaled by 1 / (1 − rate); in evaluation x (Srivastava et al. 2014).</summary>
     public static Layer Dropout(double rate)
     {
-        RequireRate("dropout", "the rate", rate);
+        RequireRate("dropout", "rate", rate);
         return new Layer("dropout", (context, x) => Dropped(context, x, rate)).Written(LayerNotation.Of("dropout", false, ("rate", rate, LayerNotation.Required)));
     }
 
@@ -164,6 +164,16 @@ public static partial class Layers
     {
         var all = ImmutableArray.Create(layers);
         return new("sequential", (_, inputs) => all.Aggregate(inputs, (x, layer) => layer.ApplyAll(x)));
+    }
+
+    /// <summary>So many layers in series, each made afresh: <c>Layers.Repeat(4, i =&gt; Layers.Dense(64))</c>.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="make">Makes the layer of a number, from 0; return one instance each time to share its parameters.</param>
+    public static Layer Repeat(int count, Func<int, Layer> make)
+    {
+        ArgumentNullException.ThrowIfNull(make);
+        Ranges.Count("repeat", "n", count, least: 0);
+        return Sequential([.. Enumerable.Range(0, count).Select(make)]);
     }
 
     /// <summary>A function of expressions as a layer: <c>Layers.Function("gelu", x =&gt; x.Gelu())</c>.</summary>
@@ -198,7 +208,7 @@ public static partial class Layers
     internal static void RequirePositive(string layer, string what, int value)
     {
         if (value < 1)
-            throw new GraphException($"{layer}: {what} must be at least 1, not {value}");
+            throw new RangeException(what, $"{layer}: {what} must be at least 1, not {value}");
     }
 
     /// <summary>The size of the axis before the last.</summary>

@@ -52,7 +52,7 @@ public static partial class Losses
         var end = 2 * ends.ExpandDims(1);
         var final = place.EqualTo(end).Or(place.EqualTo(end - 1));
         var losses = -Expr.Where(final, last, Never).LogSumExp(1);
-        return Reduce("ctc", [logits, labels], Expr.Where(losses.GreaterThan(-Never / 2), double.PositiveInfinity, losses), null, weight, reduction);
+        return Reduce("ctc", [logits, labels], Expr.Where(losses.GreaterThan(-Never / 2), double.PositiveInfinity, losses), null, weight, reduction, isPlain: lengths is null && labelLengths is null && blank == 0);
 
         Expr Advance(Expr state, Expr emission, Expr runs)
         {

@@ -44,7 +44,7 @@ public static partial class Losses
             perRow = -((smoothing == 0 ? labels : ((1 - smoothing) * labels) + (smoothing / classes.Value)) * logP).Sum(-1);
         }
 
-        return Reduce("cross_entropy", [logits, labels], perRow, Counts(labels, ignore, logits.DType), weight, reduction);
+        return Reduce("cross_entropy", [logits, labels], perRow, Counts(labels, ignore, logits.DType), weight, reduction, isPlain: smoothing == 0 && ignore is null);
     }
 
     /// <summary>−y log σ(x) − (1 − y) log(1 − σ(x)) = log(1 + eˣ) − xy, from the logit x.</summary>
@@ -89,7 +89,7 @@ public static partial class Losses
         if (!(delta > 0))
             throw new GraphException($"huber: delta is where the parabola becomes a line, and must be positive, not {Printer.Number(delta)}");
         var r = prediction - target;
-        return Reduce("huber", [prediction, target], Expr.Where(r.Abs().LessOrEqual(delta), 0.5 * r.Square(), delta * (r.Abs() - (0.5 * delta))), null, weight, reduction);
+        return Reduce("huber", [prediction, target], Expr.Where(r.Abs().LessOrEqual(delta), 0.5 * r.Square(), delta * (r.Abs() - (0.5 * delta))), null, weight, reduction, isPlain: delta == 1);
     }
 
     /// <summary>p (log p − log q) by element, 0 where p is 0 (Kullback and Leibler 1951); the sum over the classes is the divergence.</summary>
@@ -117,7 +117,7 @@ public static partial class Losses
         if (labels.DType != DType.I64)
             throw new ShapeException($"nll: the labels must be whole numbers, not {labels.Type}; cross_entropy and kl_div take probabilities", logP.Shape, labels.Shape);
         RequireSame("nll", "labels", logP.Shape.RemoveAt(logP.Rank - 1), labels.Shape, $"; labels lack the axis of the {logP.Shape[^1]} classes");
-        return Reduce("nll", [logP, labels], -Picked(logP, labels, ignore), Counts(labels, ignore, logP.DType), weight, reduction);
+        return Reduce("nll", [logP, labels], -Picked(logP, labels, ignore), Counts(labels, ignore, logP.DType), weight, reduction, isPlain: ignore is null);
     }
 
     /// <summary>max(0, 1 − target · prediction), the target −1 or 1 (Cortes and Vapnik 1995).</summary>
@@ -151,7 +151,7 @@ public static partial class Losses
         RequireSame("triplet", "positive", anchor.Shape, positive.Shape, "");
         RequireSame("triplet", "negative", anchor.Shape, negative.Shape, "");
         RequireVectors("triplet", anchor.Shape);
-        return Reduce("triplet", [anchor, positive, negative], Positive((anchor - positive).Norm(-1) - (anchor - negative).Norm(-1) + margin), null, weight, reduction);
+        return Reduce("triplet", [anchor, positive, negative], Positive((anchor - positive).Norm(-1) - (anchor - negative).Norm(-1) + margin), null, weight, reduction, isPlain: margin == 1);
     }
 
     /// <summary>Σ |w| over all tensors (Tibshirani 1996); its derivative at 0 is 0.</summary>
@@ -192,16 +192,18 @@ public static partial class Losses
             throw new ShapeException($"{loss} compares vectors along the last axis, and a scalar has none", shape);
     }
 
-    private static Expr Reduce(string name, ImmutableArray<Expr> inputs, Expr losses, Expr? counts, Expr? weight, LossReduction reduction)
+    private static Expr Reduce(string name, ImmutableArray<Expr> inputs, Expr losses, Expr? counts, Expr? weight, LossReduction reduction, bool isPlain = true)
     {
         var factor = counts is null ? weight : weight is null ? counts : counts * weight;
         var weighted = factor is null ? losses : losses * factor;
-        return ModelBuilder.Mark(name, inputs, reduction switch
+        var result = reduction switch
         {
             LossReduction.None => weighted,
             LossReduction.Sum => weighted.Sum(),
             _ => factor is null ? weighted.Mean() : weighted.Sum() / factor.BroadcastTo(losses.Shape).Sum(),
-        });
+        };
+        var call = isPlain && weight is null && reduction == LossReduction.Mean ? FunctionCall.Of(name, inputs.AsSpan()) : null;
+        return ModelBuilder.Mark(name, inputs, result, call);
     }
 
     private static void RequireSame(string loss, string what, Shape expected, Shape actual, string why)

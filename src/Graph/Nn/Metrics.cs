@@ -91,17 +91,19 @@ public static class Metrics
     {
         var losses = Losses.CrossEntropy(logits, labels, ignore: ignore, reduction: LossReduction.None);
         var counts = ignore is { } label ? labels.NotEqualTo(label).Cast(losses.DType) : losses.OnesLike();
-        return (Pooled(PerRow(losses)).Sum() / Pooled(PerRow(counts)).Sum()).Exp();
+        return Share(losses, counts).Exp();
     }
 
-    /// <summary>The part of the target's variance over rows that is predicted: 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ of each column by itself.</summary>
+    /// <summary>The part of the target's variance over rows that is predicted: 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ of each column by itself; 0 where the target does not vary.</summary>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Expr R2(Expr prediction, Expr target)
     {
         if (prediction.Rank != target.Rank || Enumerable.Range(0, prediction.Rank).Any(i => Dim.AreEqual(prediction.Shape[i], target.Shape[i]) == Answer.Refuted))
             throw new ShapeException($"r2: the target must have the shape {prediction.Shape}, not {target.Shape}", prediction.Shape, target.Shape);
         var (p, y) = (Pooled(prediction), Pooled(target.Cast(prediction.DType)));
-        return 1 - ((y - p).Square().Sum() / (y - y.Mean(0, keep: true)).Square().Sum());
+        var whole = (y - y.Mean(0, keep: true)).Square().Sum();
+        var none = whole.EqualTo(0);
+        return Expr.Where(none, 0, 1 - ((y - p).Square().Sum() / Expr.Where(none, 1, whole)));
     }
 
     private static Expr FromCounts(string name, Expr logits, Expr labels, ClassAverage average, Func<Expr, Expr, Expr, (Expr, Expr)> figure)
@@ -146,8 +148,11 @@ public static class Metrics
         if (ignore is not { } label)
             return correct.Mean();
         var counted = labels.NotEqualTo(label).Cast(DType.Float);
-        return Pooled(PerRow(correct * counted)).Sum() / Pooled(PerRow(counted)).Sum();
+        return Share(correct * counted, counted);
     }
+
+    /// <summary>The mean over what counts; 0 where nothing does.</summary>
+    private static Expr Share(Expr values, Expr counted) => Pooled(PerRow(values)).Sum() / Pooled(PerRow(counted)).Sum().Max(1);
 
     private static Expr IsTrue(Expr labels) => labels.DType == DType.Bool ? labels : labels.GreaterThan(0.5);
 

@@ -26,6 +26,16 @@ public sealed record Adafactor(
 {
     public override double WeightDecay => Decay;
 
+    internal override void Check()
+    {
+        Ranges.NotNegative("adafactor", "eps", Epsilon1);
+        Ranges.NotNegative("adafactor", "eps", Epsilon2);
+        Ranges.Positive("adafactor", "clip", Clip);
+        Ranges.Positive("adafactor", "power", Power);
+        Ranges.Share("adafactor", "beta1", Beta1);
+        Ranges.NotNegative("adafactor", "weight_decay", Decay);
+    }
+
     public override Expr Step(OptimizerContext context)
     {
         var (w, g, t) = (context.Value, context.Gradient, context.Step);
@@ -71,5 +81,12 @@ public sealed record Adafactor(
 /// <param name="Trials">The largest number of lengths that a step tries.</param>
 public sealed record Lbfgs(Schedule LearningRate, int History = 10, double Tolerance = 1e-7, int Trials = 30) : Optimizer(LearningRate)
 {
+    internal override void Check()
+    {
+        Ranges.Count("lbfgs", "history", History);
+        Ranges.NotNegative("lbfgs", "tolerance", Tolerance);
+        Ranges.Count("lbfgs", "trials", Trials);
+    }
+
     public override Expr Step(OptimizerContext context) => throw new GraphException("lbfgs is a loop around the gradient and no step of the graph: the trainer runs it");
 }

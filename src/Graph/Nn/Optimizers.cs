@@ -59,8 +59,25 @@ public sealed class OptimizerContext
 }
 
 /// <summary>How a gradient moves a parameter: a description that becomes part of the training step's graph.</summary>
-public abstract record Optimizer(Schedule LearningRate)
+public abstract record Optimizer
 {
+    /// <param name="learningRate">The learning rate by steps.</param>
+    /// <exception cref="RangeException">A number of the optimizer is out of range.</exception>
+    protected Optimizer(Schedule learningRate)
+    {
+        LearningRate = learningRate ?? throw new ArgumentNullException(nameof(learningRate));
+
+        // The properties of a positional record have their values before this.
+        Check();
+    }
+
+    /// <summary>The learning rate by steps.</summary>
+    public Schedule LearningRate { get; init; }
+
+    /// <summary>Refuses numbers out of range.</summary>
+    /// <exception cref="RangeException">A number is out of range.</exception>
+    internal abstract void Check();
+
     /// <summary>λ in decoupled weight decay w ← w − lr · λ · w, where the optimizer has it.</summary>
     public virtual double WeightDecay => 0;
 
@@ -69,6 +86,17 @@ public abstract record Optimizer(Schedule LearningRate)
 
     private protected static Expr Decayed(OptimizerContext context, double decay) =>
         context.Decays && decay != 0 ? context.Value * (1 - (context.Rate * decay)) : context.Value;
+
+    /// <summary>The averages of gradients and of their squares.</summary>
+    private protected static (Expr Mean, Expr Square) Moments(OptimizerContext context, double beta1, double beta2) =>
+        (context.State("m", m => (beta1 * m) + ((1 - beta1) * context.Gradient)), context.State("s", s => (beta2 * s) + ((1 - beta2) * context.Gradient.Square())));
+
+    private protected static void CheckMoments(string name, double beta1, double beta2, double epsilon)
+    {
+        Ranges.Share(name, "betas", beta1);
+        Ranges.Share(name, "betas", beta2);
+        Ranges.NotNegative(name, "eps", epsilon);
+    }
 
     /// <summary>√(average / correction) + ε with the root taken apart, so that the correction is of a scalar.</summary>
     private protected static Expr Denominator(Expr average, double beta, Expr step, double epsilon) => (average.Sqrt() * (1 / Correction(beta, step).Sqrt())) + epsilon;
@@ -80,6 +108,8 @@ public abstract record Optimizer(Schedule LearningRate)
 /// <summary>v ← μv + g; w ← w − lr · v, or with Nesterov w ← w − lr · (g + μv) (Sutskever et al. 2013).</summary>
 public sealed record Sgd(Schedule LearningRate, double Momentum = 0, bool Nesterov = false) : Optimizer(LearningRate)
 {
+    internal override void Check() => Ranges.Share("sgd", "momentum", Momentum);
+
     public override Expr Step(OptimizerContext context)
     {
         if (Momentum == 0)
@@ -92,10 +122,17 @@ public sealed record Sgd(Schedule LearningRate, double Momentum = 0, bool Nester
 /// <summary>m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − lr · m̂ / (√v̂ + ε) (Kingma and Ba 2015).</summary>
 public record Adam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8) : Optimizer(LearningRate)
 {
+    internal override void Check()
+    {
+        CheckMoments(Name, Beta1, Beta2, Epsilon);
+        Ranges.NotNegative(Name, "weight_decay", WeightDecay);
+    }
+
+    private protected virtual string Name => "adam";
+
     public override Expr Step(OptimizerContext context)
     {
-        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
-        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var (m, v) = Moments(context, Beta1, Beta2);
         var rate = context.Rate / Correction(Beta1, context.Step);
         return Decayed(context, WeightDecay) - (rate * m / Denominator(v, Beta2, context.Step, Epsilon));
     }
@@ -106,11 +143,20 @@ public sealed record AdamW(Schedule LearningRate, double Beta1 = 0.9, double Bet
     : Adam(LearningRate, Beta1, Beta2, Epsilon)
 {
     public override double WeightDecay => Decay;
+
+    private protected override string Name => "adamw";
 }
 
 /// <summary>v ← ρv + (1 − ρ)g²; w ← w − lr · g / (√v + ε), with optional momentum on the quotient (Tieleman and Hinton 2012).</summary>
 public sealed record RmsProp(Schedule LearningRate, double Rho = 0.99, double Epsilon = 1e-8, double Momentum = 0) : Optimizer(LearningRate)
 {
+    internal override void Check()
+    {
+        Ranges.Share("rmsprop", "rho", Rho);
+        Ranges.NotNegative("rmsprop", "eps", Epsilon);
+        Ranges.Share("rmsprop", "momentum", Momentum);
+    }
+
     public override Expr Step(OptimizerContext context)
     {
         var v = context.State("s", s => (Rho * s) + ((1 - Rho) * context.Gradient.Square()));
@@ -123,6 +169,8 @@ public sealed record RmsProp(Schedule LearningRate, double Rho = 0.99, double Ep
 /// <summary>s ← s + g²; w ← w − lr · g / (√s + ε) (Duchi et al. 2011).</summary>
 public sealed record Adagrad(Schedule LearningRate, double Epsilon = 1e-10) : Optimizer(LearningRate)
 {
+    internal override void Check() => Ranges.NotNegative("adagrad", "eps", Epsilon);
+
     public override Expr Step(OptimizerContext context)
     {
         var s = context.State("s", s => s + context.Gradient.Square());
@@ -136,10 +184,14 @@ public sealed record Adagrad(Schedule LearningRate, double Epsilon = 1e-10) : Op
 /// </summary>
 public sealed record Nadam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8) : Optimizer(LearningRate)
 {
+    internal override void Check()
+    {
+        CheckMoments("nadam", Beta1, Beta2, Epsilon);
+    }
+
     public override Expr Step(OptimizerContext context)
     {
-        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
-        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var (m, v) = Moments(context, Beta1, Beta2);
         var ahead = (Beta1 / Correction(Beta1, context.Step + 1) * m) + ((1 - Beta1) / Correction(Beta1, context.Step) * context.Gradient);
         return context.Value - (context.Rate * ahead / Denominator(v, Beta2, context.Step, Epsilon));
     }
@@ -153,10 +205,15 @@ public sealed record Lamb(Schedule LearningRate, double Beta1 = 0.9, double Beta
     /// <summary>λ, which here is scaled with the rest of the step.</summary>
     public override double WeightDecay => Decay;
 
+    internal override void Check()
+    {
+        CheckMoments("lamb", Beta1, Beta2, Epsilon);
+        Ranges.NotNegative("lamb", "weight_decay", Decay);
+    }
+
     public override Expr Step(OptimizerContext context)
     {
-        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
-        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var (m, v) = Moments(context, Beta1, Beta2);
         var r = 1 / Correction(Beta1, context.Step) * m / Denominator(v, Beta2, context.Step, Epsilon);
         if (context.Decays && Decay != 0)
             r += Decay * context.Value;
@@ -171,6 +228,13 @@ public sealed record Lamb(Schedule LearningRate, double Beta1 = 0.9, double Beta
 public sealed record Lion(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.99, double Decay = 0.01) : Optimizer(LearningRate)
 {
     public override double WeightDecay => Decay;
+
+    internal override void Check()
+    {
+        Ranges.Share("lion", "betas", Beta1);
+        Ranges.Share("lion", "betas", Beta2);
+        Ranges.NotNegative("lion", "weight_decay", Decay);
+    }
 
     public override Expr Step(OptimizerContext context)
     {

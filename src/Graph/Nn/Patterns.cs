@@ -33,6 +33,7 @@ public enum PatternReduction
     Sum,
     Max,
     Min,
+    Prod,
 }
 
 /// <summary>
@@ -140,6 +141,7 @@ public static class Patterns
                 PatternReduction.Mean => apart.Mean(gone),
                 PatternReduction.Max => apart.ReduceMax(gone),
                 PatternReduction.Min => apart.ReduceMin(gone),
+                PatternReduction.Prod => apart.Prod(gone),
                 _ => apart.Sum(gone),
             };
             names.RemoveAll(n => !wanted.Contains(n));
@@ -184,7 +186,7 @@ public static class Patterns
             foreach (var axis in after.Values.Where(a => !before.ContainsKey(a.Name)))
                 throw Bad($"`{axis.Name}` stands on the right only; a new axis is written 1, and broadcast_to repeats along it", axis.Start, axis.Length);
             if (!reduces && before.Values.FirstOrDefault(a => !after.ContainsKey(a.Name)) is { Name: not null } lost)
-                throw Bad($"`{lost.Name}` stands on the left only; `reduce` takes the mean, sum, maximum or minimum over an axis", lost.Start, lost.Length);
+                throw Bad($"`{lost.Name}` stands on the left only; `reduce` takes the mean, sum, product, maximum or minimum over an axis", lost.Start, lost.Length);
             return (left, right);
         }
 

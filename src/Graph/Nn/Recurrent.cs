@@ -56,7 +56,7 @@ public static partial class Layers
     private delegate ImmutableArray<Expr> Cell(ImmutableArray<Expr> states, Expr projected, Expr recurrent, Expr? recurrentBias);
 
     /// <summary>h ← tanh(x · kernel + h · recurrent + bias) (Elman 1990).</summary>
-    /// <inheritdoc cref="Lstm(int, bool, bool, bool, bool, int)"/>
+    /// <inheritdoc cref="Lstm(int, bool, bool, bool, bool, int, double)"/>
     public static Layer Rnn(int units, bool returnSequences = true, bool returnState = false, bool reverse = false, bool bidirectional = false, int layers = 1) => Recurrent(
         "rnn", units, 1, 1, false, (states, z, recurrent, _) => [(states[0].MatMul(recurrent) + z).Tanh()], returnSequences, returnState, reverse, bidirectional, layers);
 
@@ -70,13 +70,18 @@ public static partial class Layers
     /// <param name="reverse">Whether the steps go from the end of the sequence to its start; outputs keep their places.</param>
     /// <param name="bidirectional">Whether a second set of parameters goes the other way, its outputs after those of the first along the last axis.</param>
     /// <param name="layers">How many stand on each other, each on the outputs of the one below.</param>
+    /// <param name="forgetBias">
+    /// What the biases of the forget gates start from: at 1 the cell keeps σ(1) ≈ 0.73 of itself a step (Gers et al. 2000, Jozefowicz et al. 2015); for memories of n steps log n
+    /// keeps about 1/e over all of them (Tallec and Ollivier 2018).
+    /// </param>
     /// <remarks>
     /// Applied to x [B, T, D]; by name <c>state</c>, the states before the first step in the shapes that are returned, zero unless given, and <c>lengths</c>
     /// [B]: past its length a row keeps its state and gives 0, and in reverse it starts from its own end.
     /// Parameters: kernel [D, gates · units], recurrent [units, gates · units], bias [gates · units]; with several, under <c>layers[i]</c>, and the reverse direction
     /// under <c>backward</c>.
     /// </remarks>
-    public static Layer Lstm(int units, bool returnSequences = true, bool returnState = false, bool reverse = false, bool bidirectional = false, int layers = 1) => Recurrent(
+    public static Layer Lstm(
+        int units, bool returnSequences = true, bool returnState = false, bool reverse = false, bool bidirectional = false, int layers = 1, double forgetBias = 1) => Recurrent(
         "lstm",
         units,
         4,
@@ -94,13 +99,14 @@ public static partial class Layers
         returnState,
         reverse,
         bidirectional,
-        layers);
+        layers,
+        [0, double.IsFinite(forgetBias) ? forgetBias : throw new GraphException($"lstm: forget_bias must be a finite number, not {Printer.Number(forgetBias)}"), 0, 0]);
 
     /// <summary>
     /// r, z = σ(x · kernel + bias + h · recurrent + recurrent_bias); n = tanh((x · kernel + bias) + r · (h · recurrent + recurrent_bias)); h ← (1 − z) · n + z · h, gates in the
     /// order r, z, n (Cho et al. 2014, the reset gate applied after the product as in cuDNN).
     /// </summary>
-    /// <inheritdoc cref="Lstm(int, bool, bool, bool, bool, int)"/>
+    /// <inheritdoc cref="Lstm(int, bool, bool, bool, bool, int, double)"/>
     public static Layer Gru(int units, bool returnSequences = true, bool returnState = false, bool reverse = false, bool bidirectional = false, int layers = 1) => Recurrent(
         "gru",
         units,
@@ -124,8 +130,8 @@ public static partial class Layers
     public static Expr Rnn(this Expr x, int units, bool returnSequences = true, bool reverse = false, bool bidirectional = false, int layers = 1) =>
         Rnn(units, returnSequences, false, reverse, bidirectional, layers).Apply(x);
 
-    public static Expr Lstm(this Expr x, int units, bool returnSequences = true, bool reverse = false, bool bidirectional = false, int layers = 1) =>
-        Lstm(units, returnSequences, false, reverse, bidirectional, layers).Apply(x);
+    public static Expr Lstm(this Expr x, int units, bool returnSequences = true, bool reverse = false, bool bidirectional = false, int layers = 1, double forgetBias = 1) =>
+        Lstm(units, returnSequences, false, reverse, bidirectional, layers, forgetBias).Apply(x);
 
     public static Expr Gru(this Expr x, int units, bool returnSequences = true, bool reverse = false, bool bidirectional = false, int layers = 1) =>
         Gru(units, returnSequences, false, reverse, bidirectional, layers).Apply(x);
@@ -133,7 +139,7 @@ public static partial class Layers
     private static Expr Gate(Expr z, int gate, int units) => z.SliceAxis(-1, gate * units, (gate + 1) * units);
 
     private static Layer Recurrent(
-        string kind, int units, int gates, int states, bool recurrentBias, Cell cell, bool returnSequences, bool returnState, bool reverse, bool bidirectional, int layers)
+        string kind, int units, int gates, int states, bool recurrentBias, Cell cell, bool returnSequences, bool returnState, bool reverse, bool bidirectional, int layers, double[]? gateBias = null)
     {
         RequirePositive(kind, "units", units);
         RequirePositive(kind, "layers", layers);
@@ -146,6 +152,7 @@ public static partial class Layers
         {
             if (inputs is not [var x] || x.Rank != 3)
                 throw new ShapeException($"{kind} takes sequences [B, T, D], not {string.Join(" and ", inputs.Select(i => i.Type))}", inputs[0].Shape);
+            context.RequireSome(x);
             var given = context.Several(State);
             if (!given.IsEmpty && given.Length != states)
                 throw new GraphException($"{kind}: the state is {(states == 1 ? "one tensor" : $"{states} tensors (h, c)")}, not {given.Length}");
@@ -171,9 +178,15 @@ public static partial class Layers
                 {
                     var index = (layer * directions) + direction;
                     var prefix = (layers > 1 ? $"layers[{layer}]." : "") + (direction == 1 ? "backward." : "");
-                    ImmutableArray<Expr> init = given.IsEmpty ? [.. Enumerable.Repeat(Expr.Full(state, 0, x.DType), states)]
+                    // Token by token, a state is what the token before has left; what goes backwards would have to know those that follow.
+                    var carries = context.Position is not null && given.IsEmpty && !reverse && direction == 0;
+                    ImmutableArray<string> names = [.. Enumerable.Range(0, states).Select(k => $"{prefix}state_{k}")];
+                    ImmutableArray<Expr> init = carries ? [.. names.Select(n => context.Carried(n, state))]
+                        : given.IsEmpty ? [.. Enumerable.Repeat(Expr.Full(state, 0, x.DType), states)]
                         : [.. given.Select(s => several ? s.SliceAxis(0, index, index + 1).Reshape(state) : s)];
                     var (last, ys) = Direction(context, prefix, sequence, init, lengths, reverse || direction == 1);
+                    for (var k = 0; carries && k < states; k++)
+                        context.Carry(names[k], last[k]);
                     lasts.Add(last);
                     outputs[direction] = ys;
                 }
@@ -190,7 +203,9 @@ public static partial class Layers
             var width = gates * units;
             var kernel = context.Parameter(prefix + "kernel", new Shape(sequence.Shape[^1], width), Initializers.XavierUniform);
             var recurrent = context.Parameter(prefix + "recurrent", new Shape(units, width), Initializers.Orthogonal());
-            var bias = context.Parameter(prefix + "bias", new Shape(width), Initializers.Zeros);
+            var bias = context.Parameter(prefix + "bias", new Shape(width), gateBias is null || gateBias.All(b => b == 0)
+                ? Initializers.Zeros
+                : new ListInitializer([width], [.. gateBias.SelectMany(b => Enumerable.Repeat(b, units))]));
             var second = recurrentBias ? context.Parameter(prefix + "recurrent_bias", new Shape(width), Initializers.Zeros) : null;
 
             // The part of the input in all steps is one product.

@@ -154,6 +154,23 @@ public static class Tensors
         return Expr.Where(Expr.Make(border, Expr.Full(x.Shape, 1, DType.Bool)), padded, value);
     }
 
+    /// <summary>min(max(x, low), high); a bound that is null does not bind.</summary>
+    public static Expr Clamp(this Expr x, Expr? low = null, Expr? high = null)
+    {
+        var above = low is null ? x : x.Max(low);
+        return high is null ? above : above.Min(high);
+    }
+
+    /// <summary>The axes from <paramref name="start"/> on as one: [B, …] → [B, product].</summary>
+    /// <exception cref="ShapeException">There is no such axis.</exception>
+    public static Expr Flatten(this Expr x, int start = 1)
+    {
+        if (x.Rank == 0)
+            throw new ShapeException("flatten takes a tensor with axes, not a scalar", x.Shape);
+        var at = start == x.Rank ? start : x.Shape.Axis(start);
+        return x.Reshape(new Shape([.. x.Shape.Dims[..at], x.Shape.Dims[at..].Aggregate(Dim.One, (a, b) => a * b)]));
+    }
+
     /// <summary>xᵢ · yⱼ of two vectors.</summary>
     /// <exception cref="ShapeException">One of them is no vector.</exception>
     public static Expr Outer(this Expr x, Expr y) => x.Rank == 1 && y.Rank == 1

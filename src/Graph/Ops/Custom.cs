@@ -8,6 +8,9 @@ namespace Dnn.Graph;
 /// </summary>
 public sealed record GradientRule(ValueList<Expr> Inputs, Expr Result, Expr Cotangent, ValueList<Expr> Gradients)
 {
+    /// <summary>Whether a node is one that stands for what the rule takes.</summary>
+    public bool Takes(Expr node) => node == Result || node == Cotangent || Inputs.Contains(node);
+
     /// <summary>The cotangents of given inputs.</summary>
     public ImmutableArray<Expr> Apply(ReadOnlySpan<Expr> inputs, Expr result, Expr cotangent)
     {

@@ -216,9 +216,15 @@ public static class Scans
     /// <summary>What a step gives: the next states, and what is stacked.</summary>
     public readonly record struct Step(ImmutableArray<Expr> Next, ImmutableArray<Expr> Outputs);
 
+    /// <summary>A step before its body was closed.</summary>
+    /// <param name="Scope">The application that it belongs to, if any.</param>
+    /// <param name="Given">The states and the elements of the sequences.</param>
+    /// <param name="Results">The next states and the outputs, over these and the nodes around the recurrence.</param>
+    public readonly record struct OpenStep(Scope? Scope, ImmutableArray<Expr> Given, ImmutableArray<Expr> Results);
+
     /// <summary>
     /// A recurrence over the first axis of sequences: what the step uses of the graph around it is a constant of the loop, and what depends on constants
-    /// alone is computed once.
+    /// alone is computed once. Products of elements and constants become one product for all steps.
     /// </summary>
     /// <param name="init">The states before the first step.</param>
     /// <param name="sequences">Tensors whose first axis has the size <paramref name="length"/>.</param>
@@ -265,6 +271,10 @@ public static class Scans
             sequences = sequences.Add(Expr.Iota(new Shape(length), 0));
         }
 
+        ModelBuilder.Current?.KeepStep([.. states, .. elements], roots);
+        (roots, var products) = HoistProducts(roots, [.. states, index], [.. elements.Zip(sequences).Where(e => e.First != index)], length);
+        elements = elements.AddRange(products.Select(p => p.Element));
+        sequences = sequences.AddRange(products.Select(p => p.Sequence));
         var constants = Free(roots, [.. states, .. elements]);
         return Build(
             [.. init, .. sequences, .. constants],
@@ -275,6 +285,26 @@ public static class Scans
             length,
             reverse,
             ModelBuilder.Current?.Provenance);
+    }
+
+    /// <summary>What is in the place of a node came from where that did.</summary>
+    private sealed class SamePlace(Provenance provenance) : IDerivationListener
+    {
+        public void Derived(Expr result, Expr origin)
+        {
+            if (provenance.Find(origin) is { } known)
+                provenance.Record(result, known.Location, known.Scope);
+        }
+    }
+
+    /// <summary>As <see cref="Build"/>, for a recurrence of a model whose step names its constants, as printed graphs have it.</summary>
+    public static Step Closed(ImmutableArray<Expr> args, ImmutableArray<Expr> placeholders, ImmutableArray<Expr> next, ImmutableArray<Expr> outputs, int sequences, Dim length, bool reverse)
+    {
+        var own = next.Length + sequences;
+        var constants = Enumerable.Range(own, args.Length - own).ToDictionary(i => placeholders[i], i => args[i]);
+        if (ModelBuilder.Current is { } builder)
+            builder.KeepStep(placeholders[..own], Expr.Substitute([.. next, .. outputs], constants, new SamePlace(builder.Provenance)));
+        return Build(args, placeholders, next, outputs, sequences, length, reverse);
     }
 
     /// <summary>The nodes of a scan on <paramref name="args"/> whose body is written over <paramref name="placeholders"/>, one for each argument.</summary>
@@ -290,6 +320,55 @@ public static class Scans
         return new Step(
             [.. next.Select((_, i) => Expr.Make(new Scan(body, i, null), args.AsSpan()))],
             [.. closed[next.Length..].Select(output => Expr.Make(new Scan(body, 0, output), args.AsSpan()))]);
+    }
+
+    /// <summary>
+    /// Takes products of what the elements alone decide with constants out of the loop, each as large as possible: one product over all steps, whose
+    /// elements the loop walks along.
+    /// </summary>
+    private static (ImmutableArray<Expr> Roots, List<(Expr Element, Expr Sequence)> Products) HoistProducts(
+        ImmutableArray<Expr> roots, ImmutableArray<Expr> changing, ImmutableArray<(Expr Element, Expr Sequence)> walked, Dim length)
+    {
+        var order = Expr.PostOrder(roots);
+        var (fixedByElements, products) = (new HashSet<Expr>(walked.Select(w => w.Element)), new HashSet<Expr>());
+        var others = new HashSet<Expr>(changing);
+        foreach (var node in order)
+        {
+            if (node.Args.Any(others.Contains) || (node.Args.Any(fixedByElements.Contains) && !CanHoist(node)))
+                others.Add(node);
+            else if (node.Args.Any(fixedByElements.Contains))
+                fixedByElements.Add(node);
+            if (fixedByElements.Contains(node) && node.Op is DotGeneral or ConvGeneral && node.Args.Count(fixedByElements.Contains) == 1)
+                products.Add(node);
+        }
+
+        // Uses by others, and by the roots, are where the loop begins.
+        var taken = order.Where(n => others.Contains(n)).SelectMany(n => n.Args).Concat(roots);
+        var mapped = walked.ToDictionary(w => w.Element, w => w.Sequence);
+        var replaced = new Dictionary<Expr, Expr>();
+        var pending = new Stack<Expr>(taken.Where(fixedByElements.Contains));
+        var seen = new HashSet<Expr>();
+        while (pending.TryPop(out var node))
+        {
+            if (!fixedByElements.Contains(node) || !seen.Add(node))
+                continue;
+            if (products.Contains(node))
+            {
+                replaced[node] = Expr.Variable($"product{replaced.Count}", node.Shape, node.DType);
+                continue;
+            }
+
+            foreach (var arg in node.Args)
+                pending.Push(arg);
+        }
+
+        if (replaced.Count == 0)
+            return (roots, []);
+        ImmutableArray<Expr> found = [.. replaced.Keys];
+        var stacked = Batching.Apply(found, mapped, length, ModelBuilder.Current?.Provenance);
+        return ([.. Expr.Substitute(roots, replaced)], [.. found.Select((p, i) => (replaced[p], stacked[i]))]);
+
+        bool CanHoist(Expr node) => node.Op is Unary or Binary or DotGeneral or ConvGeneral or Reshape or Transpose or Broadcast or Slice or Concat or Sum;
     }
 
     /// <summary>Whether a node only shows its argument in another way.</summary>

@@ -46,4 +46,16 @@ public class LoweringTests
             arena.Release(start, bytes);
         Assert.Equal(0, arena.Take(arena.Size));
     }
+
+    [Fact]
+    public void What_several_groups_at_one_place_compute_again_is_ready_for_the_first_of_them()
+    {
+        // Both groups wait for the concatenation. The negation is computed in each, the cosine before the one that runs first.
+        var x = Expr.Variable("x", Shape.Scalar);
+        var shared = -Expr.Cos(x);
+        var (first, second) = (Expr.Exp(shared), Expr.Sin(shared));
+        Expr[] parts = [first, second, Expr.Tanh(first)];
+        var all = Expr.Concat(0, [.. parts.Select(part => part.Reshape(new Shape([Dim.Of(1)])))]);
+        Compare.WithReference([all], new Dictionary<Expr, double[]> { [x] = [0.5] });
+    }
 }

@@ -79,6 +79,16 @@ public sealed class GemmTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Paths))]
+    public void ProductsWithAPackedOperandHaveTheSameBitsForSingles(SimdPath path) =>
+        EqualBitsPacked<float>(path, (args, pool) => Gemm.Multiply(args, pool, path));
+
+    [Theory]
+    [MemberData(nameof(Paths))]
+    public void ProductsWithAPackedOperandHaveTheSameBitsForDoubles(SimdPath path) =>
+        EqualBitsPacked<double>(path, (args, pool) => Gemm.Multiply(args, pool, path));
+
     [Fact]
     public unsafe void EmptySums()
     {
@@ -157,6 +167,34 @@ public sealed class GemmTests
             Assert.Equal(alone, product.Run(args => multiply(args, three)));
             if (path != SimdPath.Portable || Fma.IsSupported)
                 Assert.Equal(product.Fused(), alone);
+        }
+    }
+
+    private static unsafe void EqualBitsPacked<T>(SimdPath path, Action<MatrixProductArgs<T>, WorkerPool?> multiply)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var random = new Random(9);
+        var products = Products.Of<T>(path);
+        using var two = new WorkerPool(2);
+        for (var round = 0; round < 200; round++)
+        {
+            var isLarge = round % 10 == 0;
+            var m = random.Next(2) == 0 ? 1 : random.Next(2, 50);
+            var (n, k) = isLarge ? (random.Next(500, 700), random.Next(500, 600)) : (random.Next(1, 300), random.Next(0, 70));
+            var product = Product<T>.Random(random, m, n, k, 1, 1);
+            var packed = new T[products.PackedElements(m, n, k)];
+            var expected = product.Run(args => multiply(args, null));
+            foreach (var pool in new[] { null, two })
+            {
+                Assert.Equal(expected, product.Run(args =>
+                {
+                    fixed (T* memory = packed)
+                    {
+                        products.PackOperand(m, n, k, args.B, args.BRow, args.BCol, memory);
+                        multiply(args with { B = memory, IsPacked = true }, pool);
+                    }
+                }));
+            }
         }
     }
 }

@@ -64,6 +64,35 @@ public class OptimizerTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Paths))]
+    public void A_path_in_single_precision_is_the_stored_one(string name)
+    {
+        var stored = Npz.Read(RepoRoot.Combine("tests", "reference", "data", "optimizers.npz"))[name];
+        var (optimizer, (function, start, shape)) = (Optimizers[name[..name.IndexOf('.')]], Functions[name[(name.IndexOf('.') + 1)..]]);
+        var session = Session(optimizer, start, function, shape: shape, type: DType.F32);
+        var loop = optimizer is Lbfgs lbfgs ? new LbfgsLoop(session, lbfgs) : null;
+        var path = stored.ToArray<double>();
+        var worst = 0.0;
+
+        // A line search amplifies rounding tenfold every step or two: of f32's seven digits four are left after half of the searches.
+        for (var step = 0; step < stored.Shape[0] / (loop is null ? 1 : 2); step++)
+        {
+            if (loop is not null)
+                loop.Step(() => session.ReadScalar(session.OutputIndex(TrainingStep.RateName)));
+            else
+                Assert.Equal(RunResult.Committed, session.Run());
+            var actual = session.StateSpan<float>("w");
+            for (var i = 0; i < start.Length; i++)
+            {
+                var expected = path[(step * start.Length) + i];
+                worst = Math.Max(worst, Math.Abs(actual[i] - expected) / Math.Max(1, Math.Abs(expected)));
+            }
+        }
+
+        Assert.True(worst <= 1e-4, $"{name}: {worst}");
+    }
+
     [Fact]
     public void Lbfgs_ends_where_the_gradient_does_as_a_trainer_runs_it()
     {
@@ -153,9 +182,47 @@ public class OptimizerTests
     [Fact]
     public void Pieces_that_do_not_fit_are_explained()
     {
-        Assert.Contains("begins at a number of steps, not at -1", Assert.Throws<GraphException>(() => new ThenSchedule(1, 2, -1)).Message, StringComparison.Ordinal);
+        Assert.Contains("`at` of then is at least 0", Assert.Throws<RangeException>(() => new ThenSchedule(1, 2, -1)).Message, StringComparison.Ordinal);
         Assert.Contains("2 boundaries make 3 pieces, and there are 1 rates", Assert.Throws<GraphException>(() => new PiecewiseSchedule([1, 2], [0.1])).Message, StringComparison.Ordinal);
         Assert.Contains("[2, 1] must increase", Assert.Throws<GraphException>(() => new PiecewiseSchedule([2, 1], [1, 2, 3])).Message, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<Type, string> Numbers
+    {
+        get
+        {
+            var data = new TheoryData<Type, string>();
+            foreach (var type in typeof(Optimizer).Assembly.GetTypes().Where(t => !t.IsAbstract && (t.IsSubclassOf(typeof(Optimizer)) || t.IsSubclassOf(typeof(Schedule)))))
+            {
+                foreach (var parameter in type.GetConstructors()[0].GetParameters().Where(p => (Nullable.GetUnderlyingType(p.ParameterType) ?? p.ParameterType) == typeof(double) || p.ParameterType == typeof(int)))
+                    data.Add(type, parameter.Name!);
+            }
+
+            return data;
+        }
+    }
+
+    /// <summary>A description with a number out of its range cannot be made, in any language.</summary>
+    [Theory]
+    [MemberData(nameof(Numbers))]
+    public void Every_number_has_a_range(Type type, string name)
+    {
+        var constructor = type.GetConstructors()[0];
+        foreach (var bad in constructor.GetParameters().Single(p => p.Name == name).ParameterType == typeof(int) ? (object[])[-1, 0] : [-1.0, double.NaN, double.PositiveInfinity])
+        {
+            var arguments = constructor.GetParameters().Select(p => p.Name == name ? bad : p.HasDefaultValue ? p.DefaultValue : p.ParameterType == typeof(Schedule) ? new ConstantSchedule(0.1) : p.ParameterType == typeof(double) ? 1.0 : Activator.CreateInstance(p.ParameterType));
+            var thrown = Assert.IsType<RangeException>(Assert.Throws<System.Reflection.TargetInvocationException>(() => constructor.Invoke([.. arguments])).InnerException);
+            Assert.Matches(@"^`\w+` of [\w ]+ is (at least|above|between) .*, not (-1|0|nan|inf)$", thrown.Message);
+        }
+    }
+
+    [Fact]
+    public void Training_has_ranges()
+    {
+        Assert.Equal("`momentum` of sgd is at least 0 and below 1, not 2", Assert.Throws<RangeException>(() => new OptimizerLine(new Sgd(0.1) with { Momentum = 2 })).Message);
+        Assert.Contains("`every` of an optimizer is at least 1", Assert.Throws<RangeException>(() => new OptimizerLine(new Sgd(1)) { Every = 0 }).Message, StringComparison.Ordinal);
+        foreach (Func<TrainingRecipe> make in (Func<TrainingRecipe>[])[() => new() { Batch = 0 }, () => new() { Epochs = -1 }, () => new() { Steps = -1 }, () => new() { Accumulate = 0 }, () => new() { ClipNorm = 0 }, () => new() { ClipValue = double.NaN }, () => new() { Ema = 1 }, () => new() { LogEvery = 0 }])
+            Assert.Contains(" of training is ", Assert.Throws<RangeException>(make).Message, StringComparison.Ordinal);
     }
 
     private static double Half(double from, double to, double t) => to + ((from - to) * 0.5 * (1 + Math.Cos(Math.PI * t)));
@@ -181,12 +248,12 @@ public class OptimizerTests
         return (0.5 * (a * (w - c).Square()).Sum()) + (0.25 * w.Sum().Square());
     }
 
-    private static Session Session(Optimizer optimizer, double[] start, Func<Expr, Expr> function, bool decayAll = true, Shape? shape = null)
+    private static Session Session(Optimizer optimizer, double[] start, Func<Expr, Expr> function, bool decayAll = true, Shape? shape = null, DType type = DType.F64)
     {
         var model = Model.Build("Function", m => m.Loss(function(m.Parameter("w", shape ?? new Shape(start.Length), 0))));
-        var session = new Session(TrainingStep.Build(model, new TrainingRecipe { Optimizer = optimizer, DecayAll = decayAll }, Steps).Simplify(), new PlanOptions { Float = DType.F64, Threads = 1 });
+        var session = new Session(TrainingStep.Build(model, new TrainingRecipe { Optimizer = optimizer, DecayAll = decayAll }, Steps).Simplify(), new PlanOptions { Float = type, Threads = 1 });
         session.Prepare(new Dictionary<string, long>());
-        session.SetState("w", Tensor.Create(start, [.. (shape ?? new Shape(start.Length)).Dims.Select(d => (int)d.Value)]));
+        session.SetState("w", Tensor.Create(start, [.. (shape ?? new Shape(start.Length)).Dims.Select(d => (int)d.Value)]).Cast(type));
         return session;
     }
 }

@@ -34,6 +34,8 @@ public class PropagationTests
         ["steep tanh"] = () => Repeat(Input(96), 5, x => x.Dense(96, init: Initializers.Normal(0.5)).Tanh()),
         ["dropout"] = () => Repeat(Input(96), 4, x => x.Dense(96).Relu().Dropout(0.4)),
         ["layer norm"] = () => Repeat(Input(96), 5, x => x.Dense(96, init: Initializers.Normal(0.3)).LayerNorm().Relu()),
+        ["norms of few inputs"] = () => Input(6).Dense(96).LayerNorm().Relu().Dense(96).Tanh(),
+        ["few inputs"] = () => Repeat(Input(3), 4, x => x.Dense(128).Swish()),
         ["rms norm"] = () => Repeat(Input(96), 5, x => x.RmsNorm().Dense(96).Gelu()),
         ["batch norm"] = () => Repeat(Input(96), 5, x => x.Dense(96).Relu().BatchNorm()),
         ["residual"] = () => Repeat(Input(96), 6, x => x + x.Dense(96).Relu().Dense(96)),
@@ -57,8 +59,10 @@ public class PropagationTests
         foreach (var name in Activations.Keys)
         {
             data.Add(name, 96, 3);
-            // Where the slope is near a half, as swish's, what one draw of a finite width differs from another grows with depth: at 8 layers past the bound.
             data.Add(name, 256, 5);
+
+            // The theory is one of wide nets: what one draw of weights differs from another grows as depth over width, and most where small signals fade, as in swish.
+            data.Add(name, 512, 8);
         }
 
         return data;

@@ -10,7 +10,7 @@ public class PatternTests
     [InlineData("all(rearrange([[1, 2, 3, 4]], \"b (h e) -> h b e\", h = 2) == [[[1, 2]], [[3, 4]]])")]
     [InlineData("all(([[1, 2], [3, 4]] |> rearrange(\"a b -> (b a)\")) == [1, 3, 2, 4])")]
     [InlineData("all(reduce([[1, 2], [3, 4]], \"a b -> a\", \"max\") == [2, 4]) and reduce([1, 2], \"a ->\", sum) == 3")]
-    [InlineData("all(reduce([1, 2, 3, 4], \"(a p) -> a\", mean, p = 2) == [1.5, 3.5]) and all(reduce([[1, 2], [3, 0]], \"a b -> b\", min) == [1, 0])")]
+    [InlineData("all(reduce([1, 2, 3, 4], \"(a p) -> a\", mean, p = 2) == [1.5, 3.5]) and all(reduce([[1, 2], [3, 0]], \"a b -> b\", min) == [1, 0]) and all(reduce([[2, 3], [4, 0]], \"a b -> a\", prod) == [6, 0])")]
     [InlineData("all(einsum(\"ij,jk->ik\", [[1, 2]], [[3], [4]]) == [[11]]) and einsum(\"ii\", [[1, 2], [3, 4]]) == 5")]
     [InlineData("([1, 2] |> einsum(\"i,i->\", [3, 4])) == 11 and all((([1, 2], [3, 4]) |> einsum(\"i,j->ji\")) == [[3, 6], [4, 8]])")]
     public void A_pattern_does_what_it_says(string condition) => Compile.Holds($"  assert {condition}");

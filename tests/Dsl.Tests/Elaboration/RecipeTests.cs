@@ -1,4 +1,5 @@
 using Dnn.Graph;
+using Dnn.Testing;
 using Xunit;
 
 namespace Dnn.Dsl.Tests;
@@ -117,11 +118,13 @@ public class RecipeTests
     [InlineData("freeze", "DNN0104", "needs `parts`")]
     [InlineData("start_from 3", null, "path of a safetensors file")]
     [InlineData("optimizer sgd(0.1) minimize tsk", null, "no loss `tsk`")]
-    [InlineData("optimizer adam(lr = -1)", "DNN0306", "a learning rate is at least 0")]
+    [InlineData("optimizer adam(lr = -1)", "DNN0306", "`lr` of an optimizer is at least 0 and finite, not -1")]
     [InlineData("optimizer adam(betas = (0.9, 1.5))", "DNN0306", "`betas` of adam is at least 0 and below 1, not 1.5")]
     [InlineData("optimizer sgd(0.1, -0.5)", "DNN0306", "`momentum` of sgd")]
     [InlineData("optimizer adamw(weight_decay = -1)", "DNN0306", "`weight_decay` of adamw is at least 0")]
-    [InlineData("optimizer adam(lr = cosine(0.1, floor = -0.2))", "DNN0306", "a learning rate is at least 0")]
+    [InlineData("optimizer adam(lr = cosine(0.1, floor = -0.2))", "DNN0306", "`floor` of cosine is at least 0 and finite, not -0.2")]
+    [InlineData("optimizer sgd(piecewise([1 steps], [0.1, -1]))", "DNN0306", "`rates` of piecewise")]
+    [InlineData("optimizer lbfgs(history = 0)", "DNN0306", "`history` of lbfgs is at least 1, not 0")]
     public void Options_out_of_range_are_refused(string option, string? code, string message)
     {
         var found = Compile.Diagnostics(new(Game + Block(option.StartsWith("optimizer", StringComparison.Ordinal) ? option : $"optimizer adam()\n  {option}")));
@@ -129,6 +132,17 @@ public class RecipeTests
         Assert.Contains(message, diagnostic.Message + string.Concat(diagnostic.Notes), StringComparison.Ordinal);
         if (code is not null)
             Assert.Equal(code, diagnostic.Code);
+    }
+
+    [Theory]
+    [InlineData("adam(betas = [|(0.9, 1.5)|])")]
+    [InlineData("sgd(lr = [|-1|])")]
+    [InlineData("sgd(cosine(0.1, floor = [|-0.2|]))")]
+    [InlineData("adamw(1e-3, (0.9, 0.99), [|-1e-8|])")]
+    public void The_number_out_of_range_is_marked(string optimizer)
+    {
+        var marked = MarkedSource.Parse(Game + Block($"optimizer {optimizer}"));
+        Assert.Equal(marked.Span, Assert.Single(Compile.Diagnostics(marked.Source)).Span);
     }
 
     [Fact]

@@ -26,6 +26,16 @@ public class RecurrenceTests
     }
 
     [Theory]
+    [InlineData("lstm(3)", "[0 for i in 0..3] + [1 for i in 0..3] + [0 for i in 0..6]")]
+    [InlineData("lstm(1, forget_bias = -0.5)", "[0, -0.5, 0, 0]")]
+    [InlineData("lstm(2, forget_bias = 0)", "zeros()")]
+    public void The_forget_gates_of_an_lstm_start_open(string layer, string bias)
+    {
+        var model = Compile.Model($"model M {{\n  input x: [B, T, 3]\n  output y = x |> {layer}\n}}\n");
+        Assert.Equal(bias, ModelPrinter.Text(model.Parameters.Single(p => p.Path == "lstm_0.bias").Initializer));
+    }
+
+    [Theory]
     [InlineData("rnn(4)", "rnn_0.kernel rnn_0.recurrent rnn_0.bias", "[B, T, 4]")]
     [InlineData("lstm(4, return_sequences = false)", "lstm_0.kernel lstm_0.recurrent lstm_0.bias", "[B, 4]")]
     [InlineData("gru(4, bidirectional = true)", "gru_0.kernel gru_0.recurrent gru_0.bias gru_0.recurrent_bias gru_0.backward.kernel gru_0.backward.recurrent gru_0.backward.bias gru_0.backward.recurrent_bias", "[B, T, 8]")]

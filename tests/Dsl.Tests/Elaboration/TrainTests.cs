@@ -105,7 +105,8 @@ public class TrainTests
             model M {
               input features: [B, N]
               target kind: [B]
-              loss mse(mean(features, axis = 1), kind)
+              param a: [] = 1
+              loss mse(a * mean(features, axis = 1), kind)
             }
             train M() on d {
               optimizer sgd(0.1)

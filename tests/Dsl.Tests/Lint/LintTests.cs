@@ -16,6 +16,8 @@ public class LintTests
 
     public static TheoryData<string> Codes() => [.. LintRows.Select(r => r.Code)];
 
+    public static string[] Cases(string code) => File.ReadAllText(Fixture(code)).TrimEnd('\n').Split(Divider);
+
     private static IEnumerable<DiagnosticDescriptor> LintRows => DiagnosticCodes.All.Where(r => string.CompareOrdinal(r.Code, "DNN1000") >= 0);
 
     [Fact]
@@ -26,7 +28,7 @@ public class LintTests
     [MemberData(nameof(Codes))]
     public void A_rule_fires_at_the_marks_and_nowhere_else(string code)
     {
-        var cases = File.ReadAllText(Fixture(code)).TrimEnd('\n').Split(Divider);
+        var cases = Cases(code);
         Assert.True(cases.Count(c => c.Contains("[|", StringComparison.Ordinal)) >= 2 && cases.Count(c => !c.Contains("[|", StringComparison.Ordinal)) >= 2, $"{code} needs two cases of each kind");
         foreach (var text in cases)
         {
@@ -134,6 +136,41 @@ public class LintTests
             }
             """));
         Assert.Equal(["DNN1007", "DNN1005"], found.Select(d => d.Code));
+    }
+
+    /// <summary>What a finding proposes, and whether `--fix` may do it: only what keeps the function.</summary>
+    [Theory]
+    [InlineData(true, "loss bce(sigmoid(x |> dense(1)), v)", "loss bce_with_logits(x |> dense(1), v)")]
+    [InlineData(true, "loss nll(log(softmax(x |> dense(3))), y)", "loss cross_entropy(x |> dense(3), y)")]
+    [InlineData(true, "loss cross_entropy(log_softmax(x |> dense(3)), y, smoothing = 0.1)", "loss cross_entropy(x |> dense(3), y, smoothing = 0.1)")]
+    [InlineData(false, "loss cross_entropy(softmax(x |> dense(3)), y)", "loss cross_entropy(x |> dense(3), y)")]
+    [InlineData(true, "output o = x |> dense(4) |> batch_norm() |> relu |> dense(1)", "output o = x |> dense(4, bias = false) |> batch_norm() |> relu |> dense(1)")]
+    [InlineData(true, "let idle = dense(3)\n  output o = x |> dense(1)", "output o = x |> dense(1)")]
+    [InlineData(null, "let idle = dense(3)\n  let other = frozen(idle)\n  output o = x |> dense(1)", "")]
+    [InlineData(false, "output o = x |> residual(dense(8) |> relu |> dense(8)) |> relu", "output o = x |> residual(dense(8) |> relu |> dense(8), zero = true) |> relu")]
+    [InlineData(false, "output o = x |> dense(64, init = normal(2)) |> relu |> dense(1)", "output o = x |> dense(64, init = auto) |> relu |> dense(1)")]
+    [InlineData(false, "output o = t |> embedding(5, 8) |> attention(2) |> relu", "output o = t |> embedding(5, 8) |> attention(2, rope = true) |> relu")]
+    public void What_a_finding_proposes_silences_it(bool? isSafe, string body, string expected)
+    {
+        string Text(string statements) => $"model M {{\n  input x: [B, 8]\n  input t: int[B, T]\n  target y: int[B]\n  target v: [B, 1]\n  output x = x + 0 * sum(t)\n  {statements}\n}}\n";
+        var source = new SourceText(Text(body));
+        var fix = Assert.Single(Check(source)).Fix;
+        Assert.Equal(isSafe, fix?.IsSafe);
+        if (fix is null)
+            return;
+        var repaired = source.Text[..fix.Span.Start] + fix.Replacement + source.Text[fix.Span.End..];
+        Assert.Equal(Text(expected), repaired);
+        Assert.Empty(Check(new SourceText(repaired)));
+        Assert.Equal(isSafe == true ? repaired : source.Text, Fixer.Apply(source).Text);
+    }
+
+    [Fact]
+    public void A_line_of_a_train_block_that_is_wrong_can_be_taken_out()
+    {
+        var source = new SourceText(DiagnosticCodes.Find("DNN1015")!.Bad.Replace("  loss 1e-4 * l2(params())\n", "", StringComparison.Ordinal)
+            + "\ndata d = two_moons()\ntrain M() on d {\n  optimizer adamw(0.01, weight_decay = 0.1)\n  weight_decay_on all\n}\n");
+        var fix = Assert.Single(Check(source)).Fix!;
+        Assert.Equal(("  weight_decay_on all\n", "", false), (fix.Span.Text, fix.Replacement, fix.IsSafe));
     }
 
     [Fact]
