@@ -19,14 +19,16 @@ internal static unsafe class OpenBlas
         (1, 512, 512), (8, 512, 512), (32, 768, 3072), (128, 512, 784), (784, 512, 128), (1024, 32, 1024), (64, 64, 4096), (2048, 64, 64), (64, 2048, 64), (1024, 256, 256),
     ];
 
-    public static void Compare(string library)
+    /// <param name="library">The path of the library.</param>
+    /// <param name="sizes">Shapes as M,N,K; the usual ones where there are none.</param>
+    public static void Compare(string library, params string[] sizes)
     {
         var handle = NativeLibrary.Load(library);
         ((delegate* unmanaged<int, void>)NativeLibrary.GetExport(handle, "openblas_set_num_threads"))(1);
         var core = Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)NativeLibrary.GetExport(handle, "openblas_get_corename"))());
         var sgemm = (delegate* unmanaged<int, int, int, int, int, int, float, float*, int, float*, int, float, float*, int, void>)NativeLibrary.GetExport(handle, "cblas_sgemm");
         Console.WriteLine($"| M × N × K | ours, GFLOP/s | OpenBLAS {core} | ratio |\n| --- | --- | --- | --- |");
-        foreach (var (m, n, k) in Shapes)
+        foreach (var (m, n, k) in sizes.Length == 0 ? Shapes : [.. sizes.Select(s => s.Split(',').Select(int.Parse).ToArray() is [var x, var y, var z] ? (x, y, z) : default)])
         {
             float* a = Draw(m * k), b = Draw(k * n), c = Draw(m * n);
             var args = new MatrixProductArgs<float>(m, n, k, a, b, c);

@@ -5,10 +5,10 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Dnn.Benchmarks;
 
 // dotnet run -c Release --project bench/Benchmarks -- --filter '*MathNet*'      short jobs in this process; --job medium for longer ones
-// dotnet run -c Release --project bench/Benchmarks -- openblas LIBRARY          our products against those of an OpenBLAS, in turn
-if (args is ["openblas", var library])
+// dotnet run -c Release --project bench/Benchmarks -- openblas LIBRARY [M,N,K…]  our products against those of an OpenBLAS, in turn
+if (args is ["openblas", var library, .. var sizes])
 {
-    OpenBlas.Compare(library);
+    OpenBlas.Compare(library, sizes);
     return;
 }
 

@@ -147,7 +147,9 @@ internal sealed partial class Binder
 
     private static string Short(ExprSyntax e) => e.Span.Text is { Length: <= 30 } text ? text : "f";
 
-    private void Name(NameSyntax name)
+    /// <param name="name">A name where a value is.</param>
+    /// <param name="words">Words that may stand there too.</param>
+    private void Name(NameSyntax name, params ImmutableArray<string> words)
     {
         if (name.Name.Text == Probe)
         {
@@ -188,7 +190,7 @@ internal sealed partial class Binder
         }
         else
         {
-            Unknown(name.Name, scope);
+            Unknown(name.Name, scope, words);
         }
     }
 
@@ -206,7 +208,7 @@ internal sealed partial class Binder
 
     private Symbol? Resolve(NameSyntax name) => scope?.Find(name.Name.Text) ?? file.GetValueOrDefault(name.Name.Text);
 
-    private void Unknown(Identifier name, Scope? from)
+    private void Unknown(Identifier name, Scope? from, params ImmutableArray<string> words)
     {
         if (perhapsDeclared.Contains(name.Text) || !unknown.Add(name.Text))
             return;
@@ -218,7 +220,7 @@ internal sealed partial class Binder
         else if (name.Text is "random" or "prim")
             diagnostic = diagnostic.WithNote($"`{name.Text}` is a family of functions: {(name.Text == "random" ? "random.normal(shape)" : "prim.add(x, y)")}");
         // Comparing with all names takes time for each: a text with this many unknown ones is not in need of suggestions.
-        Report(suggestions++ < MaxSuggestions ? diagnostic.WithSuggestion(name.Text, name.Span, Known(from)) : diagnostic);
+        Report(suggestions++ < MaxSuggestions ? diagnostic.WithSuggestion(name.Text, name.Span, Known(from).Concat(words)) : diagnostic);
     }
 
     private IEnumerable<string> Known(Scope? from)
@@ -418,7 +420,7 @@ internal sealed partial class Binder
         }
         else
         {
-            Name(word);
+            Name(word, parameter.Words);
         }
     }
 
