@@ -18,6 +18,7 @@ public static class Claims
         .. Equivariance.Claims,
         .. Representation.Claims,
         .. Linting.Claims,
+        .. LintFailures.Claims,
     ];
 
     /// <summary>The list as README.md has it.</summary>

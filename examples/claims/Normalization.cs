@@ -23,7 +23,19 @@ internal static class Normalization
             ("dense (Xavier)", x => x.Dense(d), 0, 1),
             ("dense before a ReLU (He): variance 2, on purpose", x => x.Dense(d, init: Initializers.HeNormal), 0, 2),
             ("… behind the ReLU: mean 1/√π, mean square 1", x => x.Dense(d, init: Initializers.HeNormal).Relu(), 1 / Math.Sqrt(Math.PI), 1 - (1 / Math.PI)),
-            ("conv1d of 1 (Xavier)", x => x.Conv1d(d, 1), 0, 1),
+            ("conv1d of 3, inside (Xavier)", x => x.Conv1d(d, 3, padding: Padding.Valid), 0, 1),
+            ("conv2d of 3, inside (Xavier)", x => Image(x).Conv2d(d, 3, padding: Padding.Valid), 0, 1),
+            ("conv3d of 2, inside (Xavier)", x => x.Reshape(new Shape(x.Shape[0], 2, 2, 4, d)).Conv3d(d, 2, padding: Padding.Valid), 0, 1),
+            ("depthwise_conv2d (Xavier): not so, 2/(1 + d), for the fan-out counts all d channels", x => Image(x).DepthwiseConv2d(3, padding: Padding.Valid), 0, 2.0 / (1 + d)),
+            ("conv_transpose2d of 2, stride 2 (Xavier): not so, 1/4, for a quarter of the window meets in a place", x => Image(x).ConvTranspose2d(d, 2, 2), 0, 0.25),
+            ("embedding", x => (20 * x.Abs()).Min(63).Cast(DType.I64).Embedding(64, d), 0, 1),
+            ("positional_embedding: 0.02² more", x => x.PositionalEmbedding(t), 0, 1.0004),
+            ("rope", x => x.Rope(), 0, 1),
+            ("prelu: not so, mean 0.75/√(2π)", x => x.Apply(Dnn.Graph.Layers.Prelu()), 0.75 / Math.Sqrt(2 * Math.PI), 0.53125 - (0.5625 / (2 * Math.PI))),
+            ("instance_norm", x => x.InstanceNorm(), 0, 1),
+            ("drop_path(0.5): not so, variance 2", x => x.Reshape(new Shape(x.Shape[0] * t, d)).DropPath(0.5), 0, 2),
+            ("graph_conv on a ring (Xavier): not so, 1/3, for it averages three", x => x.Reshape(new Shape(x.Shape[0] * t, d)).GraphConv(Ring(rows * t), d), 0, 1 / 3.0),
+            ("message_passing(dense) on a ring (Xavier): not so, 4, for two messages that share their receiver add up", x => x.Reshape(new Shape(x.Shape[0] * t, d)).MessagePassing(Ring(rows * t), Dnn.Graph.Layers.Dense(d)), 0, 4),
             ("layer_norm", x => x.LayerNorm(), 0, 1),
             ("rms_norm", x => x.RmsNorm(), 0, 1),
             ("group_norm", x => x.GroupNorm(4), 0, 1),
@@ -43,14 +55,31 @@ internal static class Normalization
             yield return new Line("… variance (within 10 %)", Line.Text(variance), Line.Text(m2 - (m1 * m1)), Math.Abs(((m2 - (m1 * m1)) / variance) - 1) < 0.1);
         }
 
-        // Weights that hardly differ average over positions.
-        var attention = Lab.Seeds(effort, 5).SelectMany(seed =>
+        // Weights that hardly differ average over positions; what saturates stays below 1; two branches each add at most what a map with He's size would.
+        foreach (var (name, module, low, high) in new (string, Func<Expr, Expr>, double, double)[]
         {
-            var model = Model.Build("Module", m => m.Output("y", m.Input("x", "B", t, d).Attention(4)));
-            return Lab.Numbers(Lab.Predict(model, Lab.Start(model, seed), ("x", Lab.Normal("x", seed, rows, t, d)))["y"]);
-        }).Average(v => v * v);
-        yield return Line.Between($"attention over {t} positions: not so, between 1/{t} and 1/2, for it averages", 1.0 / t, 0.5, attention);
+            ($"attention over {t} positions: not so, between 1/{t} and 1/2, for it averages: mean square", x => x.Attention(4), 1.0 / t, 0.5),
+            ("rnn: not so, below 1, for tanh is: mean square", x => x.Rnn(d), 0.1, 1),
+            ("lstm: not so, below 1, for it is a gate times a tanh: mean square", x => x.Lstm(d), 0.01, 1),
+            ("gru: not so, below 1, for it averages tanhs: mean square", x => x.Gru(d), 0.01, 1),
+            ("graph_attention on a ring: not so, between 1/3 and 1, for it averages three: mean square", x => x.Reshape(new Shape(x.Shape[0] * t, d)).GraphAttention(Ring(rows * t), d / 4, 4), 1 / 3.0, 1),
+            ("transformer_block: not so, its two branches add to the stream: mean square", x => x.TransformerBlock(4), 1.1, 5),
+        })
+        {
+            var square = Lab.Seeds(effort, 5).SelectMany(seed =>
+            {
+                var model = Model.Build("Module", m => m.Output("y", module(m.Input("x", "B", t, d))));
+                return Lab.Numbers(Lab.Predict(model, Lab.Start(model, seed), ("x", Lab.Normal("x", seed, rows, t, d)))["y"]);
+            }).Average(v => v * v);
+            yield return Line.Between(name, low, high, square);
+        }
     }
+
+    private static Expr Image(Expr x) => x.Reshape(new Shape(x.Shape[0], 4, 4, x.Shape[2]));
+
+    /// <summary>Edges both ways between neighbours on a ring.</summary>
+    private static Expr Ring(int nodes) =>
+        Expr.Vector([.. Enumerable.Range(0, nodes).SelectMany(i => (double[])[i, (i + 1) % nodes, (i + 1) % nodes, i])]).Cast(DType.I64).Reshape(new Shape(2 * nodes, 2));
 
     private static IEnumerable<Line> BatchOfTwo(Effort effort)
     {

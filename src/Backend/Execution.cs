@@ -3,6 +3,17 @@ using Dnn.Graph;
 
 namespace Dnn.Backend;
 
+/// <summary>The memory of states, which several sessions may share.</summary>
+internal sealed class StateMemory(int count)
+{
+    public Memory?[] Memory { get; } = new Memory?[count];
+
+    public PlanTensor?[] Types { get; } = new PlanTensor?[count];
+
+    /// <summary>Another one whenever a state was written.</summary>
+    public long Version { get; set; }
+}
+
 /// <summary>A plan over memory: steps with the addresses of their operands.</summary>
 internal sealed unsafe class Execution
 {
@@ -10,12 +21,16 @@ internal sealed unsafe class Execution
     private readonly Memory constants;
     private readonly Memory pointers;
     private readonly Memory[] outputs;
-    private readonly Memory[] states;
+    private readonly StateMemory states;
     private readonly Step[] steps;
     private readonly (DType Type, nint Address)[] guards;
     private readonly int guardAt;
+    private readonly bool writesStates;
 
-    public Execution(Plan plan, Memory[] inputs, Memory[] states, Engine engine)
+    /// <summary>The version of the states for which what they alone decide was computed.</summary>
+    private long settledAt = -1;
+
+    public Execution(Plan plan, Memory[] inputs, StateMemory states, Engine engine)
     {
         (Plan, Inputs, this.states) = (plan, inputs, states);
         temporaries = new Memory(plan.TemporaryBytes);
@@ -37,6 +52,7 @@ internal sealed unsafe class Execution
 
         guards = [.. plan.Guards.Select(g => (plan.Values[g.Value].Type, (nint)(Address(g.Value) + (g.Offset * FusedKernelSpec.SizeOf(plan.Values[g.Value].Type)))))];
         guardAt = plan.GuardAt;
+        writesStates = plan.Program.States.Any(s => s.Next is not null);
     }
 
     public Plan Plan { get; }
@@ -70,8 +86,9 @@ internal sealed unsafe class Execution
     public RunResult Run()
     {
         var all = steps;
-        for (var i = 0; i < guardAt; i++)
+        for (var i = settledAt == states.Version ? Plan.SettledCount : 0; i < guardAt; i++)
             all[i].Run();
+        settledAt = states.Version;
         foreach (var (type, address) in guards)
         {
             if (!double.IsFinite(Read(type, (byte*)address)))
@@ -80,6 +97,9 @@ internal sealed unsafe class Execution
 
         for (var i = guardAt; i < all.Length; i++)
             all[i].Run();
+        // What this run writes decides nothing that it keeps; other programs over the same states may keep what it decides.
+        if (writesStates)
+            settledAt = ++states.Version;
         GC.KeepAlive(this);
         return RunResult.Committed;
     }
@@ -181,7 +201,7 @@ internal sealed unsafe class Execution
         return place.Region switch
         {
             Region.Input => Inputs[place.Index].Pointer,
-            Region.State => states[place.Index].Pointer,
+            Region.State => states.Memory[place.Index]!.Pointer,
             Region.Output => outputs[place.Index].Pointer,
             Region.Constant => constants.Pointer + place.Offset,
             _ => temporaries.Pointer + place.Offset,

@@ -68,7 +68,8 @@ internal sealed class Fusion
     private readonly Dictionary<(int[] Dims, ValueList<int> Axes), FusionGroup> reductions = [];
     private readonly List<FusionGroup> groups = [];
 
-    public Fusion(ConcreteGraph graph, IEnumerable<int> roots, bool fuse)
+    /// <param name="claimed">For each node that other kernels compute the node at whose place they do, at the latest; −1 for the others.</param>
+    public Fusion(ConcreteGraph graph, IEnumerable<int> roots, bool fuse, int[] claimed)
     {
         this.graph = graph;
         groupOf = new FusionGroup?[graph.Count];
@@ -77,7 +78,12 @@ internal sealed class Fusion
         foreach (var root in roots)
             isRoot[root] = true;
         for (var id = graph.Count - 1; id >= 0; id--)
-            Place(id, fuse);
+        {
+            if (claimed[id] >= 0)
+                position[id] = Natural(Math.Min(id, claimed[id]));
+            else
+                Place(id, fuse);
+        }
     }
 
     /// <summary>What is executed, in order: groups, and nodes that are in none.</summary>

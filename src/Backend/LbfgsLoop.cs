@@ -77,7 +77,7 @@ internal sealed class LbfgsLoop
         }
 
         Place(found.At);
-        session.SetState(TrainingStep.StepName, Tensor.Scalar(session.GetState(TrainingStep.StepName).ToArray<long>()[0] + 1));
+        session.SetWhole(TrainingStep.StepName, session.StateSpan<long>(TrainingStep.StepName)[0] + 1);
         return false;
     }
 

@@ -7,13 +7,20 @@ internal sealed unsafe class Memory
 {
     private const nuint HugePage = 2 << 20;
 
+    [ThreadStatic]
+    private static long taken;
+
+    private readonly void* block;
+
     public Memory(long bytes)
     {
         var size = (nuint)Math.Max(Arena.Align(bytes), Arena.Alignment);
         var isLarge = size >= 2 * HugePage;
+        var alignment = isLarge ? HugePage : (nuint)Arena.Alignment;
         try
         {
-            Pointer = (byte*)NativeMemory.AlignedAlloc(size, isLarge ? HugePage : (nuint)Arena.Alignment);
+            // The system hands out large blocks as zeros that cost nothing until they are touched.
+            block = NativeMemory.AllocZeroed(size + alignment);
         }
         catch (OutOfMemoryException)
         {
@@ -21,18 +28,22 @@ internal sealed unsafe class Memory
             throw new OutOfMemoryException($"there is no room for {bytes} bytes of tensors: smaller sizes, or a smaller batch, need less");
         }
 
+        Pointer = (byte*)(((nuint)block + alignment - 1) / alignment * alignment);
         if (isLarge && OperatingSystem.IsLinux())
             AskForHugePages(Pointer, size);
-        NativeMemory.Clear(Pointer, size);
         Bytes = bytes;
+        taken += (long)size;
         GC.AddMemoryPressure((long)size);
     }
 
     ~Memory()
     {
-        NativeMemory.AlignedFree(Pointer);
+        NativeMemory.Free(block);
         GC.RemoveMemoryPressure(Math.Max(Bytes, Arena.Alignment));
     }
+
+    /// <summary>The bytes that this thread has taken so far.</summary>
+    public static long Taken => taken;
 
     public byte* Pointer { get; }
 

@@ -5,6 +5,8 @@ namespace Dnn.Backend;
 /// <summary>A language model that is fed token by token and scores the next one.</summary>
 public abstract class NextToken
 {
+    private const int Probes = 4;
+
     private NextToken(Model model, Named scores)
     {
         if (model.Inputs is not [{ Value.DType: DType.I64 }])
@@ -21,12 +23,36 @@ public abstract class NextToken
     public abstract int? Room { get; }
 
     /// <summary>
-    /// Whether a model can be built for decoding (<see cref="ModelBuilder.Decoding"/>): it has attention, and nothing else than that looks at other positions.
+    /// Through caches, where a model has attention or recurrent layers, and the caches say of its first tokens what the whole text says; otherwise by the whole text, as
+    /// of a model that looks at other positions in another way.
     /// </summary>
-    public static bool Carries(Model model)
+    /// <param name="model">The model as it was trained.</param>
+    /// <param name="decoding">Builds it for decoding.</param>
+    /// <param name="weights">Its weights.</param>
+    /// <param name="options">Float type and threads.</param>
+    /// <exception cref="GraphException">The model is no language model, or its attention has no cache.</exception>
+    /// <exception cref="DataFormatException">The weights are those of another model.</exception>
+    public static NextToken Of(Model model, Func<Model> decoding, Weights weights, PlanOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return model.Scopes.Any(s => s.Kind == "attention") && !Expr.PostOrder(model.Outputs.Select(o => o.Value)).Any(n => n.Op.Name is "conv_general" or "scan" or "cumsum" or "linear_recurrence");
+        ArgumentNullException.ThrowIfNull(decoding);
+        if (!model.Scopes.Any(s => s.Kind is "attention" or "rnn" or "lstm" or "gru"))
+            return OfWhole(model, weights, options);
+        var cached = OneByOne(decoding(), weights, options);
+        if (Scores(model).Value.Rank != 3)
+            return cached;
+        var whole = OfWhole(model, weights, options);
+        var probes = Math.Min(Probes, Math.Min(whole.Room ?? Probes, cached.Room ?? Probes));
+        whole.Begin(probes);
+        for (var i = 0; i < probes; i++)
+        {
+            var (said, expected) = (cached.Feed((i + 1) % cached.Vocabulary), whole.Feed((i + 1) % cached.Vocabulary));
+            if (said.Zip(expected).Any(p => Math.Abs(p.First - p.Second) > 1e-3 * Math.Max(1, Math.Abs(p.Second))))
+                return whole;
+        }
+
+        cached.Begin(0);
+        return cached;
     }
 
     /// <summary>

@@ -30,7 +30,7 @@ public sealed class Plan
         (Program, Options) = (program, options);
         Sizes = sizes.ToImmutableSortedDictionary(StringComparer.Ordinal);
         (lowered, var nodes) = Planner.Lower(program, sizes, options);
-        schedule = Scheduler.Run(lowered, options.Fuse);
+        schedule = Scheduler.Run(lowered, options.Fuse, settles: options.Fuse);
         Inputs = [.. program.Inputs.Select(i => Describe(i.Name, i.Value))];
         States = [.. program.States.Select(s => Describe(s.Name, s.Variable))];
         Outputs = [.. program.Outputs.Select(o => Describe(o.Name, o.Value))];
@@ -60,6 +60,9 @@ public sealed class Plan
 
     public long ConstantBytes => schedule.ConstantBytes;
 
+    /// <summary>Bytes of all tensors of a session that runs this plan: inputs, states, outputs, intermediate values and constants.</summary>
+    public long TensorBytes => Inputs.Concat(States).Concat(Outputs).Sum(t => t.Bytes) + TemporaryBytes + ConstantBytes;
+
     /// <summary>Floating-point operations of a run; an exponential counts as one.</summary>
     public long Flops => schedule.Code.Sum(i => i.Flops);
 
@@ -76,6 +79,9 @@ public sealed class Plan
     internal IReadOnlyList<Constant> Constants => lowered.Constants;
 
     internal int GuardAt => schedule.GuardAt;
+
+    /// <summary>The number of instructions, at the start, that run again only when a state was given a value.</summary>
+    internal int SettledCount => schedule.SettledCount;
 
     internal IReadOnlyList<View> Guards => lowered.Guards;
 

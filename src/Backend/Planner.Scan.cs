@@ -80,7 +80,7 @@ internal sealed partial class Planner
         var moves = inputs.Select(p => p < recurrence.States + recurrence.Sequences).ToArray();
         var planner = new Planner(program, sizes, options, [.. sources.Select((view, i) => new BodyInput(moves[i] ? view.Strides[1..] : view.Strides, moves[i]))]) { isPacking = length >= MinPackedSteps };
         planner.Run(program);
-        var schedule = Scheduler.Run(planner.result, options.Fuse);
+        var schedule = Scheduler.Run(planner.result, options.Fuse, settles: false);
 
         // Outputs that are one value of the body are one stacked value.
         var values = planner.result.Values;

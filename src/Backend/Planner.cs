@@ -66,6 +66,9 @@ internal sealed partial class Planner
     private readonly ConcreteGraph graph;
     private readonly Fusion fusion;
     private readonly bool isFused;
+
+    /// <summary>For nodes that are within attention where their kernel stands at the latest; −1 for the others.</summary>
+    private readonly int[] claimed;
     private readonly Lowered result;
     private readonly int[] valueOf;
     private readonly Dictionary<int, View> views = [];
@@ -88,7 +91,9 @@ internal sealed partial class Planner
             Declare(program.States[i].Name, program.States[i].Variable, Region.State, i);
         var roots = program.Roots;
         graph = new ConcreteGraph(roots, sizes, options.Float);
-        (fusion, isFused) = (new Fusion(graph, roots.Select(r => graph[r]), options.Fuse), options.Fuse);
+        var wanted = roots.Select(r => graph[r]).ToHashSet();
+        claimed = FindAttention(wanted);
+        (fusion, isFused) = (new Fusion(graph, wanted, options.Fuse, claimed), options.Fuse);
         valueOf = new int[graph.Count];
         Array.Fill(valueOf, -1);
         result = new Lowered
@@ -161,6 +166,13 @@ internal sealed partial class Planner
 
     private void Emit(int id)
     {
+        if (claimed[id] >= 0)
+        {
+            if (attentions.TryGetValue(id, out var attention))
+                EmitAttention(id, attention);
+            return;
+        }
+
         switch (graph.Kind(id))
         {
             case OpKind.Dot:

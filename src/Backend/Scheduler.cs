@@ -4,7 +4,8 @@ namespace Dnn.Backend;
 
 /// <summary>
 /// Orders instructions and places values in memory. What guards need and what may fail runs first; then, if the guards hold, the rest,
-/// in which a state's next value may be written over its last one; copies into states end the run.
+/// in which a state's next value may be written over its last one; copies into states end the run. What is computed from states that no run changes
+/// comes before all and keeps its memory: it runs again only when such a state was given another value.
 /// </summary>
 internal sealed class Scheduler
 {
@@ -14,6 +15,7 @@ internal sealed class Scheduler
     private readonly List<Instruction> prologue = [];
     private readonly List<Instruction> epilogue = [];
     private readonly int[] candidate;
+    private readonly HashSet<int> settled = [];
     private Instruction[] sequence = [];
 
     private Scheduler(Lowered lowered, bool reuse)
@@ -28,6 +30,9 @@ internal sealed class Scheduler
 
     public int GuardAt { get; private set; }
 
+    /// <summary>The number of instructions, at the start, whose results stay from run to run.</summary>
+    public int SettledCount { get; private set; }
+
     /// <summary>The value of each output.</summary>
     public required int[] Outputs { get; init; }
 
@@ -39,17 +44,21 @@ internal sealed class Scheduler
     public long ConstantBytes { get; private set; }
 
     /// <param name="reuse">Whether a temporary may take the place of an operand of the same instruction.</param>
-    public static Scheduler Run(Lowered lowered, bool reuse)
+    /// <param name="settles">Whether results that no run changes are kept; else every instruction belongs to the run.</param>
+    public static Scheduler Run(Lowered lowered, bool reuse, bool settles)
     {
         var scheduler = new Scheduler(lowered, reuse) { Outputs = new int[lowered.Outputs.Length], States = lowered.States };
         scheduler.FindNextStates();
         scheduler.StageOutputs();
+        if (settles)
+            scheduler.FindSettled();
         scheduler.Order();
         scheduler.WriteInPlace();
         scheduler.PlaceOutputs();
         scheduler.Code = [.. scheduler.sequence, .. scheduler.epilogue];
         if (!lowered.Next.Any(n => n is not null))
             scheduler.GuardAt = scheduler.Code.Count;
+        scheduler.SettledCount = scheduler.sequence.TakeWhile(scheduler.IsSettled).Count();
         scheduler.PlaceTemporaries();
         scheduler.PlaceConstants();
         return scheduler;
@@ -99,9 +108,37 @@ internal sealed class Scheduler
         }
     }
 
+    /// <summary>
+    /// Finds the values that only states without a next value, constants and other such values decide. What the run shows as an output or writes into a
+    /// state has memory of its own there, and stays with the run.
+    /// </summary>
+    private void FindSettled()
+    {
+        var shown = lowered.Outputs.Concat(lowered.Next.OfType<View>()).Select(v => v.Value).ToHashSet();
+        foreach (var instruction in lowered.Code)
+        {
+            var (reads, follows) = (false, !instruction.MayFail && instruction.Outputs.Length > 0);
+            foreach (var input in instruction.Inputs)
+            {
+                var value = values[input.Value];
+                var isFixed = settled.Contains(input.Value) || (value.Region == Region.State && lowered.Next[value.Index] is null);
+                (reads, follows) = (reads || isFixed, follows && (isFixed || value.Region == Region.Constant));
+            }
+
+            foreach (var output in instruction.Outputs)
+                follows &= values[output.Value] is { Region: Region.Temporary, Writers: 1 } && !shown.Contains(output.Value);
+            if (!reads || !follows)
+                continue;
+            foreach (var output in instruction.Outputs)
+                settled.Add(output.Value);
+        }
+    }
+
+    private bool IsSettled(Instruction instruction) => instruction.Outputs.Length > 0 && settled.Contains(instruction.Outputs[0].Value);
+
     private void Order()
     {
-        Instruction[] code = [.. prologue, .. lowered.Code];
+        Instruction[] code = [.. lowered.Code.Where(IsSettled), .. prologue, .. lowered.Code.Where(i => !IsSettled(i))];
         if (!lowered.Next.Any(n => n is not null))
         {
             sequence = code;
@@ -117,7 +154,7 @@ internal sealed class Scheduler
         var early = new bool[code.Length];
         for (var i = code.Length - 1; i >= 0; i--)
         {
-            early[i] = code[i].MayFail;
+            early[i] = code[i].MayFail || IsSettled(code[i]);
             foreach (var output in code[i].Outputs)
                 early[i] |= needed[output.Value];
             foreach (var input in code[i].Inputs)
@@ -226,6 +263,8 @@ internal sealed class Scheduler
 
         foreach (var guard in lowered.Guards)
             lastUse[guard.Value] = Math.Max(lastUse[guard.Value], GuardAt);
+        foreach (var value in settled)
+            lastUse[value] = int.MaxValue;
         var arena = new Arena();
         for (var i = 0; i < Code.Count; i++)
         {

@@ -43,16 +43,20 @@ public sealed unsafe class Session
     private readonly Dictionary<string, int> inputIndex = [];
     private readonly Dictionary<string, int> stateIndex = [];
     private readonly Dictionary<string, int> outputIndex = [];
-    private readonly Memory?[] states;
-    private readonly PlanTensor?[] stateTypes;
+    private readonly StateMemory states;
     private readonly List<Execution> executions = [];
     private Execution? current;
 
     /// <summary>A session whose states are zero until <see cref="SetState"/>. Of outputs with the same name, the first is found by it.</summary>
     /// <exception cref="GraphException">Two inputs or two states have the same name.</exception>
     public Session(Program program, PlanOptions? options = null)
+        : this(program, options, new StateMemory(program.States.Length))
     {
-        (Program, Options) = (program, options ?? PlanOptions.Default);
+    }
+
+    private Session(Program program, PlanOptions? options, StateMemory states)
+    {
+        (Program, Options, this.states) = (program, options ?? PlanOptions.Default, states);
         var pool = Pools.GetOrAdd(Options.Threads, threads => new WorkerPool(threads));
         engine = new Engine(pool, Options.MatrixProduct ?? new ManagedMatrixProduct(pool));
         for (var i = 0; i < program.Inputs.Length; i++)
@@ -61,8 +65,16 @@ public sealed unsafe class Session
             Add(stateIndex, program.States[i].Name, i, "states");
         for (var i = 0; i < program.Outputs.Length; i++)
             outputIndex.TryAdd(program.Outputs[i].Name, i);
-        states = new Memory?[program.States.Length];
-        stateTypes = new PlanTensor?[program.States.Length];
+    }
+
+    /// <summary>A session of another program over the states of this one, which both see and change; inputs and outputs are its own.</summary>
+    /// <exception cref="GraphException">The program has other states.</exception>
+    public Session Sharing(Program program)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        return program.States.Select(s => (s.Name, s.Variable.Type)).SequenceEqual(Program.States.Select(s => (s.Name, s.Variable.Type)))
+            ? new Session(program, Options, states)
+            : throw new GraphException("the programs have different states");
     }
 
     public Program Program { get; }
@@ -97,21 +109,21 @@ public sealed unsafe class Session
     {
         if (plan.Program != Program)
             throw new ArgumentException("the plan is of another program", nameof(plan));
-        for (var i = 0; i < states.Length; i++)
+        for (var i = 0; i < plan.States.Length; i++)
         {
             var state = plan.States[i];
-            if (stateTypes[i] is { } known && !known.Dims.AsSpan().SequenceEqual(state.Dims.AsSpan()))
+            if (states.Types[i] is { } known && !known.Dims.AsSpan().SequenceEqual(state.Dims.AsSpan()))
                 throw new ShapeException($"the state {state} has the sizes [{string.Join(", ", known.Dims)}] already: a state cannot change its size between runs", Program.States[i].Variable.Shape);
         }
 
-        for (var i = 0; i < states.Length; i++)
+        for (var i = 0; i < plan.States.Length; i++)
         {
-            stateTypes[i] ??= plan.States[i];
-            states[i] ??= new Memory(plan.States[i].Bytes);
+            states.Types[i] ??= plan.States[i];
+            states.Memory[i] ??= new Memory(plan.States[i].Bytes);
         }
 
         var inputs = plan.Inputs.Select(t => new Memory(t.Bytes)).ToArray();
-        current = new Execution(plan, inputs, states!, engine);
+        current = new Execution(plan, inputs, states, engine);
         executions.Add(current);
     }
 
@@ -120,14 +132,23 @@ public sealed unsafe class Session
     public void SetState(string name, Tensor value)
     {
         var i = Find(stateIndex, name, "state");
-        Write("state", Current.Plan.States[i], states[i]!, value);
+        Write("state", Current.Plan.States[i], states.Memory[i]!, value);
+        states.Version++;
         GC.KeepAlive(this);
+    }
+
+    /// <summary>Gives a state of one whole number its value, and allocates nothing.</summary>
+    internal void SetWhole(string name, long value)
+    {
+        var i = Find(stateIndex, name, "state");
+        Span<long>(Current.Plan.States[i], states.Memory[i]!.Pointer)[0] = value;
+        states.Version++;
     }
 
     public Tensor GetState(string name)
     {
         var i = Find(stateIndex, name, "state");
-        var value = Read(Current.Plan.States[i], states[i]!.Pointer);
+        var value = Read(Current.Plan.States[i], states.Memory[i]!.Pointer);
         GC.KeepAlive(this);
         return value;
     }
@@ -157,13 +178,13 @@ public sealed unsafe class Session
         return new Span<byte>(Current.Inputs[i].Pointer, checked((int)(Current.Plan.Inputs[i].Count * FusedKernelSpec.SizeOf(Current.Plan.Inputs[i].Type))));
     }
 
-    /// <summary>The memory of a state, row-major.</summary>
+    /// <summary>The memory of a state, row-major; <see cref="SetState"/> writes it.</summary>
     /// <inheritdoc cref="InputSpan{T}"/>
-    public Span<T> StateSpan<T>(string name)
+    public ReadOnlySpan<T> StateSpan<T>(string name)
         where T : unmanaged
     {
         var i = Find(stateIndex, name, "state");
-        return Span<T>(Current.Plan.States[i], states[i]!.Pointer);
+        return Span<T>(Current.Plan.States[i], states.Memory[i]!.Pointer);
     }
 
     /// <summary>The memory of an output, row-major: valid until the next run.</summary>
@@ -219,7 +240,7 @@ public sealed unsafe class Session
             Guards = [],
         };
         var plan = Plan.Compile(program, Current.Plan.Sizes, Options with { Fuse = false });
-        return new Execution(plan, Current.Inputs, states!, engine).Replay();
+        return new Execution(plan, Current.Inputs, states, engine).Replay();
     }
 
     private static void Add(Dictionary<string, int> names, string name, int index, string what)

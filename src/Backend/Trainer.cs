@@ -90,10 +90,14 @@ public sealed class Trainer
 {
     private const string ProgressKey = "progress";
 
+    /// <summary>Bits of what tells which optimizers are due.</summary>
+    private const int MaxLines = 64;
+
     private readonly Model model;
     private readonly TrainingRecipe recipe;
     private readonly DataSet data;
     private readonly Session training;
+    private readonly Dictionary<ulong, Session[]> runs = [];
     private readonly LbfgsLoop? loop;
     private readonly SplitEvaluation? evaluation;
     private readonly Feeder feeder;
@@ -130,6 +134,8 @@ public sealed class Trainer
         TotalSteps = Math.Min(recipe.Steps ?? long.MaxValue, recipe.Epochs * (((long)batches.Count + recipe.Accumulate - 1) / recipe.Accumulate));
         var program = TrainingStep.Build(model, recipe, TotalSteps).Simplify(model.Provenance);
         training = new Session(program, options);
+        if (recipe.Optimizers.Count > MaxLines)
+            throw new GraphException($"a recipe has at most {MaxLines} optimizers, not {recipe.Optimizers.Count}");
         loop = recipe.Optimizer is Lbfgs lbfgs ? new LbfgsLoop(training, lbfgs) : null;
         valueNames = [.. program.Outputs.Select(o => o.Name).TakeWhile(n => n != TrainingStep.GradientNormName)];
         sums = new double[valueNames.Length];
@@ -221,7 +227,7 @@ public sealed class Trainer
         clock.Start();
         var before = clock.Elapsed;
         var train = data[DataDescription.Train];
-        using var prefetch = train.IsSlow || augmenter is not null ? new Prefetcher(feeder, training, train, augmenter) : null;
+        using var prefetch = train.IsSlow || augmenter is not null ? new Prefetcher(feeder, Float, train, augmenter) : null;
         while (progress.Epoch < recipe.Epochs && progress.Step < TotalSteps && !progress.Stopped)
         {
             batches.Start(progress.Epoch);
@@ -335,73 +341,120 @@ public sealed class Trainer
             session.SetState(name, name is TrainingStep.StepName or TrainingStep.SeedName ? Tensor.Scalar(0L) : weights[name]);
     }
 
-    /// <summary>One batch.</summary>
+    /// <summary>One batch; all batches of a step, where several optimizers go over them one after another.</summary>
     /// <returns>Whether it has ended a step.</returns>
     private bool RunBatch(DataSplit train, Prefetcher? prefetch)
     {
+        var parts = Due();
+        if (parts is not [var session])
+            return RunStep(parts, train, prefetch);
         var rows = batches[progress.Batch];
-        if (prefetch is null)
-            feeder.Feed(training, train, rows, augmenter, progress.Epoch);
-        else
-            prefetch.Feed(batches, progress.Epoch, progress.Batch);
-        var isLast = Weigh(rows.Length);
+        var isLast = Feed(session, progress.Batch, train, prefetch);
         if (loop is not null)
         {
             RunLoop(rows.Length);
         }
         else
         {
-            if (feeder.Run(training, train, rows) == RunResult.NotFinite)
-                throw Blamed();
-            Count(rows.Length);
+            Run(session, train, rows);
+            Count(session, rows.Length);
         }
 
         progress.Advance(rows.Length, isLast);
         return isLast;
     }
 
-    /// <summary>Where several batches make a step, feeds the part of its rows that this one has, and whether it is the last.</summary>
-    private bool Weigh(int rows)
+    /// <summary>A step of several batches and optimizers: each takes the gradient of all of them where those before have moved the parameters.</summary>
+    private bool RunStep(Session[] parts, DataSplit train, Prefetcher? prefetch)
     {
+        var first = progress.Batch;
+        var end = Math.Min(first + recipe.Accumulate, batches.Count);
+        var drawn = training.StateSpan<long>(TrainingStep.StepName)[0];
+        foreach (var session in parts)
+        {
+            // The random numbers of a batch are the same for all.
+            training.SetWhole(TrainingStep.StepName, drawn);
+            for (var batch = first; batch < end; batch++)
+            {
+                Feed(session, batch, train, prefetch);
+                Run(session, train, batches[batch]);
+                if (session == parts[0])
+                    Count(session, batches[batch].Length);
+            }
+        }
+
+        for (var batch = first; batch < end; batch++)
+            progress.Advance(batches[batch].Length, batch + 1 == end);
+        return true;
+    }
+
+    /// <summary>What runs in this step: one program, or one for each optimizer that is due. What nobody needs in a step is in none of its programs.</summary>
+    private Session[] Due()
+    {
+        var step = progress.Step + 1;
+        var key = 0UL;
+        for (var i = 0; i < recipe.Optimizers.Count; i++)
+            key |= step % recipe.Optimizers[i].Every == 0 ? 1UL << i : 0;
+        if (!runs.TryGetValue(key, out var sessions))
+            runs[key] = sessions = recipe.Optimizers.All(o => o.Every == 1) && (recipe.Accumulate == 1 || recipe.Optimizers.Count == 1)
+                ? [training]
+                : [.. recipe.Parts(recipe.Due(step)).Select(part => training.Sharing(TrainingStep.Build(model, recipe, TotalSteps, part).Simplify(model.Provenance)))];
+        return sessions;
+    }
+
+    /// <summary>Brings a batch to a session, with its weight in a step of several.</summary>
+    /// <returns>Whether it is the last of its step.</returns>
+    private bool Feed(Session session, int batch, DataSplit train, Prefetcher? prefetch)
+    {
+        if (prefetch is null)
+            feeder.Feed(session, train, batches[batch], augmenter, progress.Epoch);
+        else
+            prefetch.Feed(session, batches, progress.Epoch, batch);
         if (recipe.Accumulate == 1)
             return true;
-        var first = progress.Batch / recipe.Accumulate * recipe.Accumulate;
+        var first = batch / recipe.Accumulate * recipe.Accumulate;
         var end = Math.Min(first + recipe.Accumulate, batches.Count);
         var all = 0;
         for (var i = first; i < end; i++)
             all += batches[i].Length;
-        var (weight, isLast) = ((double)rows / all, progress.Batch + 1 == end);
+        var (weight, isLast) = ((double)batches[batch].Length / all, batch + 1 == end);
         if (Float == DType.F32)
-            training.InputSpan<float>(TrainingStep.BatchWeightName)[0] = (float)weight;
+            session.InputSpan<float>(TrainingStep.BatchWeightName)[0] = (float)weight;
         else
-            training.InputSpan<double>(TrainingStep.BatchWeightName)[0] = weight;
-        training.InputSpan<bool>(TrainingStep.BatchIsLastName)[0] = isLast;
+            session.InputSpan<double>(TrainingStep.BatchWeightName)[0] = weight;
+        session.InputSpan<bool>(TrainingStep.BatchIsLastName)[0] = isLast;
         return isLast;
+    }
+
+    private void Run(Session session, DataSplit train, ReadOnlySpan<int> rows)
+    {
+        if (feeder.Run(session, train, rows) == RunResult.NotFinite)
+            throw Blamed(session);
     }
 
     private void RunLoop(int rows)
     {
         var converged = loop!.Step(() =>
         {
-            Count(rows);
+            Count(training, rows);
             return rate;
-        }) ?? throw Blamed();
+        }) ?? throw Blamed(training);
         progress = progress with { Stopped = converged };
     }
 
     /// <summary>Takes the outputs of a run into the sums.</summary>
-    private void Count(int rows)
+    private void Count(Session session, int rows)
     {
         for (var i = 0; i < sums.Length; i++)
-            sums[i] += training.ReadScalar(i) * rows;
-        rate = training.ReadScalar(sums.Length + 1);
+            sums[i] += session.ReadScalar(i) * rows;
+        rate = session.ReadScalar(sums.Length + 1);
     }
 
-    private NonFiniteException Blamed()
+    private NonFiniteException Blamed(Session session)
     {
-        var blame = training.Blame();
+        var blame = session.Blame();
         var origin = blame is null ? null : model.Provenance.Find(blame.Node);
-        var what = double.IsFinite(training.ReadScalar(0)) ? "the gradient" : "the loss";
+        var what = double.IsFinite(session.ReadScalar(0)) ? "the gradient" : "the loss";
         var where = (origin?.Scope is { Path.Length: > 0 } scope ? $" in {scope.Path}" : "") + (origin?.Location is { } at ? $" at {at}" : "");
         var made = blame is null ? "" : $"; the first value that is not finite is {Printer.Number(blame.Value)}, made by `{blame.Node.Op.Name}`{where}";
         return new NonFiniteException($"training stopped in epoch {Epoch}, step {Step + 1}: {what} is not finite{made}", blame, origin);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using Dnn.Backend;
@@ -9,7 +10,7 @@ namespace Dnn.Cli;
 /// <summary>The value of an expression, or a table of a function of x and its derivative.</summary>
 internal sealed class CalcCommand : CliCommand
 {
-    private const string Head = "model calc {\n  input x: []\n  output value = ";
+    private const string FileName = "calc", Head = "model calc {\n  input x: []\n  output value = ";
     private const int TableRows = 17, PlotPoints = 201;
 
     private readonly Argument<string> expression = new("EXPR") { HelpName = "EXPR", Description = "An expression of the language; x is a number." };
@@ -51,7 +52,7 @@ internal sealed class CalcCommand : CliCommand
         if (invocation.Get(plot) is { } path)
         {
             var points = Enumerable.Range(0, PlotPoints).Select(i => Row(session, low + ((high - low) * i / (PlotPoints - 1)))).ToArray();
-            File.WriteAllText(path, Plot.Svg(text, "x", "", [.. names.Select((n, k) => new PlotLine(n, [.. points.Select(p => (p[0], p[k + 1]))]))], mayBeLogarithmic: false));
+            Common.Write(path, Plot.Svg(text, "x", "", [.. names.Select((n, k) => new PlotLine(n, [.. points.Select(p => (p[0], p[k + 1]))]))], mayBeLogarithmic: false));
         }
 
         return 0;
@@ -77,7 +78,7 @@ internal sealed class CalcCommand : CliCommand
     {
         if (!invocation.Json)
         {
-            invocation.Output.WriteLine(value);
+            invocation.Output.WriteLine(value.Rank == 0 && value.DType.IsFloat() ? value.ToScalar().ToString("R", CultureInfo.InvariantCulture) : value.ToString());
             return;
         }
 
@@ -97,6 +98,25 @@ internal sealed class CalcCommand : CliCommand
         }));
     }
 
+    /// <summary>Diagnostics of a text around the expression, at their places in the expression alone.</summary>
+    private static ImmutableArray<Diagnostic> Shown(IEnumerable<Diagnostic> diagnostics, string text, int before)
+    {
+        var source = new SourceText(text, FileName);
+        return
+        [
+            .. diagnostics.Select(d => d with
+            {
+                Span = Moved(d.Span),
+                Message = d.Message.Replace("the end of the file", "the end of the expression", StringComparison.Ordinal),
+                Secondary = [.. d.Secondary.Where(l => l.Span.Start >= before).Select(l => l with { Span = Moved(l.Span) })],
+                Trace = [.. d.Trace.Select(l => l with { Span = Moved(l.Span) })],
+                Fix = d.Fix is { } fix ? fix with { Span = Moved(fix.Span) } : null,
+            }),
+        ];
+
+        TextSpan Moved(TextSpan span) => span.IsNone ? span : source.Span(Math.Clamp(span.Start - before, 0, text.Length), Math.Clamp(span.End - before, 0, text.Length));
+    }
+
     private static (double Low, double High)? Range(string? text)
     {
         if (text is null)
@@ -114,8 +134,11 @@ internal sealed class CalcCommand : CliCommand
     /// <summary>The expression as the output of a model, with its derivative where it is asked for.</summary>
     private Program Compile(string text, Invocation invocation)
     {
-        var result = Compiler.Compile(new SourceText($"{Head}{text}\n}}\n", "calc"));
-        ModelFile.Show(invocation, result.Diagnostics);
+        if (string.IsNullOrWhiteSpace(text))
+            throw new UsageException("calc takes an expression, such as 'sigmoid(1)'");
+        ModelFile.Show(invocation, Shown(Parser.ParseExpression(new SourceText(text, FileName)).Diagnostics, text, 0));
+        var result = Compiler.Compile(new SourceText($"{Head}{text}\n}}\n", FileName));
+        ModelFile.Show(invocation, Shown(result.Diagnostics, text, Head.Length));
         var model = result.Model!;
         var (x, value) = (model.Inputs[0].Value, Phases.Resolve([model.Outputs[0].Value], training: false)[0]);
         List<Named> outputs = [new("value", value)];

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Runtime;
 using System.Text;
 using Dnn.Dsl;
 using Dnn.Graph;
@@ -24,7 +25,8 @@ public static class Cli
     /// <summary>The whole process: a terminal, colours where it shows them, Ctrl-C.</summary>
     public static int Main(string[] args)
     {
-        using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 14);
+        CompileAhead(args);
+        using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 14) { AutoFlush = !Console.IsOutputRedirected };
         using var error = new StreamWriter(Console.OpenStandardError(), new UTF8Encoding(false), 1 << 10) { AutoFlush = true };
         using var interruption = new Interruption();
         var plain = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 } || Environment.GetEnvironmentVariable("TERM") == "dumb";
@@ -35,9 +37,42 @@ public static class Cli
             OutputColors = !plain && !Console.IsOutputRedirected,
             ErrorColors = !plain && !Console.IsErrorRedirected,
             IsInteractive = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
-            Width = Console.IsOutputRedirected ? null : Console.WindowWidth,
+            Width = Columns(),
         };
         return Run(args, terminal);
+    }
+
+    private static int? Columns()
+    {
+        try
+        {
+            return Console.IsOutputRedirected && Console.IsErrorRedirected ? null : Console.WindowWidth;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// Has the methods that this command used last time compiled on another core while the first of them run: a profile a command, in the user's folder
+    /// for caches. Where that cannot be written, starting takes longer.
+    /// </summary>
+    private static void CompileAhead(string[] args)
+    {
+        var root = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache ? cache
+            : OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+        if (Environment.ProcessorCount == 1 || !Path.IsPathRooted(root))
+            return;
+        try
+        {
+            ProfileOptimization.SetProfileRoot(Directory.CreateDirectory(Path.Combine(root, "dnn")).FullName);
+            ProfileOptimization.StartProfile(args is [var command, ..] && command.All(char.IsAsciiLetter) ? command : "dnn");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
     }
 
     /// <summary>One command, as in a pipe: no colours, no bars.</summary>
@@ -139,6 +174,10 @@ public static class Cli
                 var near = Suggestion.Closest(token.Split('=')[0], candidates);
                 var what = isOption ? "unknown option" : Chosen is null ? "unknown command" : "one argument too many:";
                 messages.Add($"{what} '{token}'{(near is null ? "" : $"; did you mean '{near}'?")}");
+
+                // What follows a command that nobody knows was meant for it.
+                if (Chosen is null)
+                    break;
             }
 
             if (messages.Count > 0)
@@ -149,6 +188,8 @@ public static class Cli
                     messages.Add($"`dnn {Parsed.CommandResult.Command.Name}` needs {argument.HelpName}");
             }
 
+            foreach (var option in Parsed.CommandResult.Command.Options.Where(o => o.Required && Parsed.GetResult(o) is not { IdentifierToken: not null }))
+                messages.Add($"`dnn {Parsed.CommandResult.Command.Name}` needs {option.Name} {option.HelpName}");
             return messages.Count > 0 ? messages : [.. Parsed.Errors.Select(e => e.Message.TrimEnd('.'))];
         }
     }

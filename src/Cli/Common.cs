@@ -55,7 +55,7 @@ internal static class Common
     public static Option<string?> Provider()
     {
         var option = new Option<string?>("--provider") { Description = "What multiplies matrices: managed (default) or mathnet.", HelpName = "managed|mathnet" };
-        option.AcceptOnlyFromAmong("managed", "mathnet");
+        OneOf(option, "managed", "mathnet");
         return option;
     }
 
@@ -77,6 +77,40 @@ internal static class Common
             ? value
             : Fail<int?>(result, $"{name} takes a whole number from 1{(most == int.MaxValue ? "" : $" to {most}")}, not '{result.Tokens[0].Value}'"),
     };
+
+    /// <summary>Writes a text file.</summary>
+    /// <exception cref="DataFormatException">It cannot be written.</exception>
+    public static void Write(string path, string text)
+    {
+        try
+        {
+            System.IO.File.WriteAllText(path, text);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw e switch
+            {
+                DirectoryNotFoundException => new DataFormatException(path, "the folder does not exist", "Create it, or correct the path", e),
+                _ when Directory.Exists(path) => new DataFormatException(path, "this is a folder, not a file", "Name a file", e),
+                UnauthorizedAccessException => new DataFormatException(path, "there is no permission to write this file", "Name another", e),
+                _ => new DataFormatException(path, $"this file cannot be written: {e.Message.TrimEnd('.')}", "Name another", e),
+            };
+        }
+    }
+
+    /// <summary>Lets an option take some words only.</summary>
+    public static void OneOf<T>(Option<T> option, params string[] words)
+    {
+        option.CompletionSources.Add(words);
+        option.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens.Where(t => !words.Contains(t.Value)))
+            {
+                var near = Suggestion.Closest(token.Value, words);
+                result.AddError($"{option.Name} is {string.Join(", ", words[..^1])} or {words[^1]}, not '{token.Value}'{(near is null ? "" : $"; did you mean '{near}'?")}");
+            }
+        });
+    }
 
     public static PlanOptions Plan(DType? type, int? threads = null, string? provider = null) => new()
     {

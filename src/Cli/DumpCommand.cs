@@ -21,7 +21,7 @@ internal sealed class DumpCommand : CliCommand
     public DumpCommand()
         : base("dump", "Shows a stage of the way from text to machine.", "dnn dump examples/two_moons.dnn --stage optimized")
     {
-        stage.AcceptOnlyFromAmong(Stages);
+        Common.OneOf(stage, Stages);
         Arguments.Add(file);
         Options.Add(stage);
         AddCommon();

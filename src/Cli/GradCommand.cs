@@ -35,7 +35,7 @@ internal sealed class GradCommand : CliCommand
         var text = Formatter.Format(gradient with { Outputs = [.. gradient.Outputs.Select((o, i) => o with { Value = simple[i] })] });
         if (invocation.Get(output) is { } path)
         {
-            File.WriteAllText(path, text);
+            Common.Write(path, text);
             if (!invocation.Quiet && !invocation.Json)
                 invocation.Output.WriteLine($"{path}: {gradient.Outputs.Length} gradients");
         }
@@ -63,7 +63,7 @@ internal sealed class GradCommand : CliCommand
         Named[] candidates = [.. model.Losses, .. model.Metrics, .. model.Outputs.Where(o => o.Value.Shape.IsScalar && o.Value.DType.IsFloat())];
         if (candidates.Any(c => c.Name == name))
             return candidates.First(c => c.Name == name).Value;
-        throw new UsageException($"{model.Name} has no scalar '{name}'; --of takes {(candidates.Length == 0 ? "a loss, and it has none" : string.Join(", ", candidates.Select(c => c.Name)))}");
+        throw new UsageException($"{model.Name} has no scalar '{name}'{(Suggestion.Closest(name, candidates.Select(c => c.Name)) is { } near ? $"; did you mean '{near}'?" : "")}; --of takes {(candidates.Length == 0 ? "a loss, and it has none" : string.Join(", ", candidates.Select(c => c.Name)))}");
     }
 
     private static List<Named> Variables(Model model, string[] names)

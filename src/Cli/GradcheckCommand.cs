@@ -15,7 +15,7 @@ internal sealed class GradcheckCommand : CliCommand
     public GradcheckCommand()
         : base("gradcheck", "Checks every derivative of a model against independent oracles.", "dnn gradcheck examples/two_moons.dnn --order 2")
     {
-        order.AcceptOnlyFromAmong("1", "2");
+        Common.OneOf(order, "1", "2");
         Arguments.Add(file);
         Options.Add(order);
         Options.Add(samples);

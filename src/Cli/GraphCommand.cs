@@ -29,8 +29,8 @@ internal sealed class GraphCommand : CliCommand
     public GraphCommand()
         : base("graph", "Draws a model: its layers, what is inside of them, and the shapes between.", "dnn graph examples/two_moons.dnn", "dnn graph examples/digits_conv.dnn -o digits.svg")
     {
-        of.AcceptOnlyFromAmong("model", "training");
-        format.AcceptOnlyFromAmong(Formats);
+        Common.OneOf(of, "model", "training");
+        Common.OneOf(format, Formats);
         Arguments.Add(file);
         foreach (var option in new Option[] { of, format, depth, output })
             Options.Add(option);
@@ -40,7 +40,14 @@ internal sealed class GraphCommand : CliCommand
     public override int Execute(Invocation invocation)
     {
         var path = invocation.Get(output);
-        var form = invocation.Get(format) ?? (Path.GetExtension(path) switch { ".svg" => "svg", ".dot" or ".gv" => "dot", ".mmd" or ".mermaid" => "mermaid", _ => "text" });
+        var form = invocation.Get(format) ?? Path.GetExtension(path) switch
+        {
+            ".svg" => "svg",
+            ".dot" or ".gv" => "dot",
+            ".mmd" or ".mermaid" => "mermaid",
+            null or "" or ".txt" => "text",
+            var other => throw new UsageException($"no picture is written as {other}: name a file .svg, .dot, .mermaid or .txt, or give --format"),
+        };
         var source = ModelFile.Load(invocation.Get(file)!, invocation);
         var model = source.Model;
         var isTraining = invocation.Get(of) == "training";
@@ -57,7 +64,7 @@ internal sealed class GraphCommand : CliCommand
         };
         if (path is not null)
         {
-            File.WriteAllText(path, text);
+            Common.Write(path, text);
             invocation.Note($"wrote {path}");
         }
 

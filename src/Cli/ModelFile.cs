@@ -42,6 +42,9 @@ internal sealed class ModelFile
     /// <summary>The seed of the train block; 0 without one.</summary>
     public long Seed => chosen.Recipe?.Seed ?? 0;
 
+    /// <summary>The name of the train block; null where it has none, or there is no block.</summary>
+    public string? TrainName => chosen.Name;
+
     public bool HasTraining => chosen is { Recipe: not null, Data: not null };
 
     /// <summary>How the model is trained.</summary>

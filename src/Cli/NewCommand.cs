@@ -13,6 +13,7 @@ internal sealed class NewCommand : CliCommand
     [
         new("mlp", "a small network on a task in the plane", []),
         new("cnn", "convolutions on handwritten digits", ["digits.csv"]),
+        new("lstm", "a recurrent network that continues waves", []),
         new("gpt", "a language model of bytes", ["text.txt"]),
         new("gnn", "a graph network on a karate club", ["nodes.csv", "edges.csv"]),
     ];
@@ -28,7 +29,7 @@ internal sealed class NewCommand : CliCommand
     public NewCommand()
         : base("new", "Makes a folder with a model file that trains as it stands.", "dnn new digits --template cnn")
     {
-        template.AcceptOnlyFromAmong([.. Templates.Select(t => t.Name)]);
+        Common.OneOf(template, [.. Templates.Select(t => t.Name)]);
         Arguments.Add(folder);
         Options.Add(template);
         AddCommon();

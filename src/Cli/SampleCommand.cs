@@ -86,9 +86,7 @@ internal sealed class SampleCommand : CliCommand
     {
         try
         {
-            return NextToken.Carries(model)
-                ? NextToken.OneByOne(ModelFile.Load(path, invocation, decoding: true).Model, weights, options)
-                : NextToken.OfWhole(model, weights, options);
+            return NextToken.Of(model, () => ModelFile.Load(path, invocation, decoding: true).Model, weights, options);
         }
         catch (GraphException e)
         {

@@ -19,8 +19,8 @@ internal sealed class Terminal(TextWriter output, TextWriter error, Func<Cancell
     /// <summary>Whether somebody watches the progress.</summary>
     public bool IsInteractive { get; init; }
 
-    /// <summary>The columns of a line of results; null where nothing limits them.</summary>
-    public int? Width { get; init; }
+    /// <summary>The columns of a line; null where nothing limits them, or where the terminal does not know, which some say by 0.</summary>
+    public int? Width { get; init => field = value > 0 ? value : null; }
 
     /// <summary>
     /// Is cancelled by Ctrl-C. Whoever asks for it promises to end soon after: without, Ctrl-C ends the process at once.

@@ -47,7 +47,7 @@ internal sealed class TrainCommand : CliCommand
         var data = source.Reader.Read(description);
         var initial = invocation.Get(weights) is { } path ? WeightsFile.Load(path, source) : null;
         var trainer = new Trainer(source.Model, recipe, data, options, initial);
-        invocation.Note(Describe(source.Model, recipe, data, trainer, options));
+        invocation.Note(Describe(source.TrainName, source.Model, recipe, data, trainer, options));
         if (trainer.Start is { } start)
             invocation.Note(start.ToString());
         if (invocation.Get(dryRun))
@@ -73,9 +73,9 @@ internal sealed class TrainCommand : CliCommand
         ? recipe
         : recipe with { Epochs = epochs ?? int.MaxValue, Steps = steps };
 
-    private static string Describe(Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, PlanOptions options) => string.Create(
+    private static string Describe(string? name, Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, PlanOptions options) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{model.Name}: {model.ParameterCount:N0} parameters; {string.Join(", ", data.Splits.Select(s => $"{s.Name} {s.Rows:N0} rows"))}; {trainer.TotalSteps:N0} step{(trainer.TotalSteps == 1 ? "" : "s")} of {Math.Min((long)recipe.Batch * recipe.Accumulate, data["train"].Rows)} rows; {trainer.Float.Text()}, {options.Threads} thread{(options.Threads == 1 ? "" : "s")}");
+        $"{(name is null ? "" : $"{name}, ")}{model.Name}: {model.ParameterCount:N0} parameters; {string.Join(", ", data.Splits.Select(s => $"{s.Name} {s.Rows:N0} rows"))}; {trainer.TotalSteps:N0} step{(trainer.TotalSteps == 1 ? "" : "s")} of {(recipe.Optimizer is Lbfgs ? data["train"].Rows : Math.Min((long)recipe.Batch * recipe.Accumulate, data["train"].Rows))} rows; {trainer.Float.Text()}, {options.Threads} thread{(options.Threads == 1 ? "" : "s")}");
 
     private static string Plan(Model model, TrainingRecipe recipe, DataSet data, Trainer trainer, RunFolder folder) => JsonText.Object(json =>
     {
@@ -223,6 +223,7 @@ internal sealed class TrainCommand : CliCommand
         private void WithBar(CancellationToken cancellation)
         {
             var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(invocation.Terminal.Error) });
+            console.Profile.Width = invocation.Terminal.Width ?? 80;
             console.Progress().AutoClear(true)
                 .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
                 .Start(context =>

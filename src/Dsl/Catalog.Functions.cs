@@ -183,9 +183,9 @@ public static partial class Catalog
             throw new ShapeException($"reshape: one size of {shape} may be −1, not {open.Length}", x.Shape, shape);
         var others = shape.RemoveAt(open[0]).ElementCount;
         var count = x.Shape.ElementCount;
-        if (others.Equals(Dim.Zero) || (!Dim.TryDivide(count, others, out var size) && (count.IsKnown || others.IsKnown)))
+        if (others.Equals(Dim.Zero) || Dim.FloorDiv(count, others) is not { } size || Sizes.Differ(count, others * size))
             throw new ShapeException($"reshape: the {count} elements of {x.Shape} do not divide into {shape}", x.Shape, shape);
-        return x.Reshape(shape.With(open[0], size.Equals(Dim.Zero) ? Dim.FloorDiv(count, others) : size));
+        return x.Reshape(shape.With(open[0], size));
     }
 
     private static Expr Transpose(Expr x, int[] axes)

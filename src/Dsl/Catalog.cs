@@ -122,10 +122,10 @@ public static partial class Catalog
     {
         static CatalogEntry Init(string name, string signature, string equation, string use, Func<Args, Initializer> make) =>
             Row(CatalogKind.Initializer, name, signature, equation, "any", use, make);
-        static CatalogEntry Optimizer(string name, string signature, string equation, string use, Func<Args, Optimizer> make) =>
-            Row(CatalogKind.Optimizer, name, signature, equation, "", use, make);
+        static CatalogEntry Optimizer(string name, string signature, string equation, string state, string use, Func<Args, Optimizer> make) =>
+            Row(CatalogKind.Optimizer, name, signature, equation, $"w and its gradient g: [...] → w; state {state}", use, make);
         static CatalogEntry Schedule(string name, string signature, string equation, string use, Func<Args, Schedule> make) =>
-            Row(CatalogKind.Schedule, name, signature, equation, "", use, make);
+            Row(CatalogKind.Schedule, name, signature, equation, "the number of steps taken, from 0 → the rate", use, make);
         static CatalogEntry Constant(string name, string equation, double value) => Row(CatalogKind.Constant, name, "", equation, "static float", "", _ => value);
         const string Matrices = "at least two axes, as [..., in, out]";
         return
@@ -148,23 +148,23 @@ public static partial class Catalog
             Row(CatalogKind.Constant, "random.seed", "", "the run's seed", "int[]", "What all keys are made of; for printed graphs.", _ => RandomState.Seed),
             Row(CatalogKind.Constant, "random.step", "", "the number of steps taken; 0 in evaluation", "int[]", "What all keys are made of; for printed graphs.", _ => RandomState.Step),
 
-            Optimizer("sgd", "lr: schedule, momentum: float = 0, nesterov: bool = false", "v ← μv + g; w ← w − lr · v, with Nesterov w ← w − lr · (g + μv)",
+            Optimizer("sgd", "lr: schedule, momentum: float = 0, nesterov: bool = false", "v ← μv + g; w ← w − lr · v, with Nesterov w ← w − lr · (g + μv)", "v: [...] with momentum",
                 "Plain, and with momentum 0.9 still the best generalizer on images (Sutskever et al. 2013).", a => new Sgd(a.Schedule("lr"), a.Float("momentum"), a.Bool("nesterov"))),
-            Optimizer("adam", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-8", "m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − lr · m̂ / (√v̂ + eps)",
+            Optimizer("adam", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-8", "m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − lr · m̂ / (√v̂ + eps)", "m, s: [...], which the equation calls m and v",
                 "Works without much tuning (Kingma and Ba 2015).", a => new Adam(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"))),
-            Optimizer("adamw", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01", "Adam, and w ← w − lr · λ · w",
+            Optimizer("adamw", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01", "Adam, and w ← w − lr · λ · w", "m, s: [...]",
                 "Decoupled weight decay (Loshchilov and Hutter 2019). It reaches matrices only, unless `weight_decay_on all`.",
                 a => new AdamW(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"), a.Float("weight_decay"))),
-            Optimizer("rmsprop", "lr: schedule = 0.01, rho: float = 0.99, eps: float = 1e-8, momentum: float = 0", "v ← ρv + (1 − ρ)g²; w ← w − lr · g / (√v + eps)",
+            Optimizer("rmsprop", "lr: schedule = 0.01, rho: float = 0.99, eps: float = 1e-8, momentum: float = 0", "v ← ρv + (1 − ρ)g²; w ← w − lr · g / (√v + eps)", "s: [...], which the equation calls v; v: [...] with momentum",
                 "For recurrent networks and moving targets (Tieleman and Hinton 2012).", a => new RmsProp(a.Schedule("lr"), a.Float("rho"), a.Float("eps"), a.Float("momentum"))),
-            Optimizer("adagrad", "lr: schedule = 0.01, eps: float = 1e-10", "s ← s + g²; w ← w − lr · g / (√s + eps)", "For rare features: steps shrink where gradients were large (Duchi et al. 2011).",
+            Optimizer("adagrad", "lr: schedule = 0.01, eps: float = 1e-10", "s ← s + g²; w ← w − lr · g / (√s + eps)", "s: [...]", "For rare features: steps shrink where gradients were large (Duchi et al. 2011).",
                 a => new Adagrad(a.Schedule("lr"), a.Float("eps"))),
-            Optimizer("nadam", "lr: schedule = 0.002, betas: pair = (0.9, 0.999), eps: float = 1e-8", "Adam with β₁m / (1 − β₁^(t+1)) + (1 − β₁)g / (1 − β₁^t) in place of m̂",
+            Optimizer("nadam", "lr: schedule = 0.002, betas: pair = (0.9, 0.999), eps: float = 1e-8", "Adam with β₁m / (1 − β₁^(t+1)) + (1 − β₁)g / (1 − β₁^t) in place of m̂", "m, s: [...]",
                 "Adam with Nesterov's look ahead (Dozat 2016).", a => new Nadam(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"))),
-            Optimizer("lamb", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-6, weight_decay: float = 0.01", "r = m̂ / (√v̂ + eps) + λw; w ← w − lr · (|w| / |r|) · r",
+            Optimizer("lamb", "lr: schedule = 0.001, betas: pair = (0.9, 0.999), eps: float = 1e-6, weight_decay: float = 0.01", "r = m̂ / (√v̂ + eps) + λw; w ← w − lr · (|w| / |r|) · r", "m, s: [...]",
                 "Adam for very large batches: each parameter moves in proportion to its length (You et al. 2020). Decay reaches matrices only, unless `weight_decay_on all`.",
                 a => new Lamb(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("eps"), a.Float("weight_decay"))),
-            Optimizer("lion", "lr: schedule = 0.0001, betas: pair = (0.9, 0.99), weight_decay: float = 0.01", "w ← w − lr · (sign(β₁m + (1 − β₁)g) + λw); m ← β₂m + (1 − β₂)g",
+            Optimizer("lion", "lr: schedule = 0.0001, betas: pair = (0.9, 0.99), weight_decay: float = 0.01", "w ← w − lr · (sign(β₁m + (1 − β₁)g) + λw); m ← β₂m + (1 − β₂)g", "m: [...]",
                 "One moment only; wants a rate 3 to 10 times below AdamW's, and a decay as much above (Chen et al. 2023). Decay reaches matrices only, unless `weight_decay_on all`.",
                 a => new Lion(a.Schedule("lr"), a.Pair("betas").First, a.Pair("betas").Second, a.Float("weight_decay"))),
 

@@ -114,6 +114,8 @@ public sealed record CatalogParameter(string Name, ParameterKind Kind, Immutable
 /// </summary>
 public sealed class CatalogEntry
 {
+    private readonly string use;
+
     internal CatalogEntry(CatalogKind kind, string name, string signature, string equation, string shapes, string use, Func<Args, object?> make, string inputs = "x")
     {
         Kind = kind;
@@ -121,7 +123,7 @@ public sealed class CatalogEntry
         Signature = signature;
         Equation = equation;
         Shapes = shapes;
-        Use = use;
+        this.use = use;
         Make = make;
         Parameters = ParseSignature(signature);
         Inputs = inputs;
@@ -152,7 +154,7 @@ public sealed class CatalogEntry
     public string Shapes { get; }
 
     /// <summary>When to use it, and what to know.</summary>
-    public string Use { get; }
+    public string Use => Joined(use, Catalog.NoteOf(Name).Use);
 
     /// <summary>How gradients pass: the cotangents of the arguments, given that of the result, ȳ. Empty where nothing is differentiated.</summary>
     public string Gradient => Catalog.NoteOf(Name).Gradient;
@@ -162,6 +164,9 @@ public sealed class CatalogEntry
 
     /// <summary>Makes what the name means: an <see cref="Expr"/>, a <see cref="Graph.Layer"/>, a description. Null where the elaborator itself does.</summary>
     internal Func<Args, object?> Make { get; }
+
+    /// <summary>Whether its tensors broadcast, as those of an operator do.</summary>
+    internal bool Broadcasts => Shapes.StartsWith("shapes broadcast", StringComparison.Ordinal);
 
     /// <summary>Whether each evaluation of a call makes an instance.</summary>
     internal bool IsConstructor => Kind is CatalogKind.Layer or CatalogKind.Combinator;
@@ -189,6 +194,13 @@ public sealed class CatalogEntry
         if (WhenNot.Length > 0)
             text.Append(CultureInfo.InvariantCulture, $"\nRather not: {WhenNot}\n");
         return text.ToString();
+    }
+
+    /// <summary>A source in parentheses belongs to the first sentence.</summary>
+    private static string Joined(string use, string more)
+    {
+        var end = use.IndexOf(". ", StringComparison.Ordinal) is >= 0 and var dot ? dot : use.Length - 1;
+        return more.StartsWith('(') && end > 0 ? $"{use[..end]} {more}{use[(end + 1)..]}" : string.Join(' ', new[] { use, more }.Where(t => t.Length > 0));
     }
 
     public override string ToString() => Kind == CatalogKind.Layer && Inputs != "x" ? $"{Name}({Signature})({Inputs})" : $"{Name}({Signature})";

@@ -454,7 +454,7 @@ public static class DiagnosticCodes
 
     public static readonly DiagnosticDescriptor OptionConflict = Error("DNN0522", "options that do not go together",
         "The message says why one of them cannot be done with the other.",
-        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam() on body\n  optimizer adam() on head\n  accumulate 2\n}",
+        "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer lbfgs()\n  accumulate 2\n}",
         "data d = two_moons()\nmodel M {\n  input x: [B, 2]\n  target y: [B, 1]\n  let body = dense(4)\n  let head = dense(1)\n  loss bce_with_logits(x |> body |> relu |> head, y)\n}\ntrain M() on d {\n  optimizer adam()\n  accumulate 2\n}");
 
     public static readonly DiagnosticDescriptor Untrained = Warning("DNN0523", "parameters that no optimizer trains",

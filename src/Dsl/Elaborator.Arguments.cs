@@ -123,6 +123,8 @@ internal sealed partial class Elaborator
                     builder.Note(expr, notation, before);
                 builder.Record(expr);
                 CheckSize(expr, at);
+                if (entry.Broadcasts)
+                    CheckRepeated(expr, operands, at);
                 Meetings([expr], operands, at, c);
                 return new TensorValue(expr);
             case ImmutableArray<Expr> several:
@@ -233,15 +235,15 @@ internal sealed partial class Elaborator
         }
     }
 
-    /// <summary>What the identities of barriers and checkpoints are called in this model.</summary>
-    private readonly Dictionary<string, Graph.Symbol> symbols = new(StringComparer.Ordinal);
-
     /// <summary>The argument that the number stands in is what is marked.</summary>
     private static DiagnosticException OutOfRange(RangeException e, CatalogEntry entry, ExprSyntax?[] sites, ExprSyntax at)
     {
         var index = Enumerable.Range(0, entry.Parameters.Length).FirstOrDefault(i => entry.Parameters[i].Name == e.Argument, -1);
         return Error(DiagnosticCodes.OutOfRange, (index < 0 ? null : sites[index])?.Span ?? at.Span, e.Message);
     }
+
+    /// <summary>What the identities of barriers and checkpoints are called in this model.</summary>
+    private readonly Dictionary<string, Graph.Symbol> symbols = new(StringComparer.Ordinal);
 
     /// <summary>A primitive by its own name, as printed graphs have it.</summary>
     private Value Call(Primitive primitive, CallSyntax call, ImmutableArray<Given> piped, Context c)

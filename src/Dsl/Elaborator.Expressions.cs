@@ -290,6 +290,8 @@ internal sealed partial class Elaborator
         }
 
         var (x, y) = (Tensor(left, leftSyntax), Tensor(right, rightSyntax));
+        if (op == BinaryOperator.Modulo && (x.DType, y.DType) is (DType.I64, _) or (_, DType.I64))
+            (x, y) = (Tensor(left, leftSyntax, DType.I64), Tensor(right, rightSyntax, DType.I64));
         var result = Build(at, [(leftSyntax, x), (rightSyntax, y)], () => op switch
         {
             BinaryOperator.Add => x + y,
@@ -308,7 +310,7 @@ internal sealed partial class Elaborator
             _ => throw new InvalidOperationException($"no operator {op}"),
         });
         if (op != BinaryOperator.MatMul)
-            CheckRepeated(result.Expr, x, y, leftSyntax, rightSyntax, at);
+            CheckRepeated(result.Expr, [(leftSyntax, x), (rightSyntax, y)], at);
         Meetings([result.Expr], [(leftSyntax, x), (rightSyntax, y)], at, c);
         return result;
     }
@@ -322,23 +324,26 @@ internal sealed partial class Elaborator
     }
 
     /// <summary>[B, 1] with [B] would give [B, B].</summary>
-    private static void CheckRepeated(Expr result, Expr x, Expr y, ExprSyntax leftSyntax, ExprSyntax rightSyntax, ExprSyntax at)
+    private static void CheckRepeated(Expr result, IReadOnlyList<(ExprSyntax Syntax, Expr Value)> operands, ExprSyntax at)
     {
-        if (x.Rank == y.Rank || result.Rank < 2)
+        (ExprSyntax Syntax, Expr Value)[] shaped = [.. operands.Where(o => o.Value.Rank > 0)];
+        if (shaped.All(o => o.Value.Rank == result.Rank))
             return;
-        for (var i = 0; i < result.Rank; i++)
+        for (var i = 1; i < result.Rank; i++)
         {
-            if (result.Shape[i].IsKnown || !result.Shape.Dims.Take(i).Contains(result.Shape[i]) || Repeats(x.Shape, result.Shape[i]) || Repeats(y.Shape, result.Shape[i]))
+            var size = result.Shape[i];
+            if (size.IsKnown || !result.Shape.Dims.Take(i).Contains(size) || shaped.Any(o => Repeats(o.Value.Shape, size)))
                 continue;
-            throw Error(DiagnosticCodes.RepeatedSize, at.Span, $"{x.Shape} with {y.Shape} gives {result.Shape}: every {result.Shape[i]} with every {result.Shape[i]}")
-                .And(leftSyntax.Span, $"this is {x.Shape}").And(rightSyntax.Span, $"this is {y.Shape}")
-                .Note(x.Rank > y.Rank && x.Shape[^1].Equals(Dim.One) ? Pair(leftSyntax, rightSyntax)
-                    : y.Rank > x.Rank && y.Shape[^1].Equals(Dim.One) ? Pair(rightSyntax, leftSyntax)
-                    : "if elements are to be paired, give both the same axes: squeeze(x, -1) or x[:, None]");
+            var problem = Error(DiagnosticCodes.RepeatedSize, at.Span, $"{string.Join(" with ", shaped.Select(o => o.Value.Shape))} gives {result.Shape}: every {size} with every {size}");
+            foreach (var (syntax, value) in shaped)
+                problem = problem.And(syntax.Span, $"this is {value.Shape}");
+            var column = shaped.FirstOrDefault(o => o.Value.Rank == result.Rank && o.Value.Shape[^1].Equals(Dim.One));
+            var row = shaped.First(o => o.Value.Rank < result.Rank);
+            throw problem.Note(column.Syntax is null
+                ? "if elements are to be paired, give both the same axes: squeeze(x, -1) or x[:, None]"
+                : $"if elements are to be paired, give both the same axes: squeeze({column.Syntax.Span.Text}, -1), or {row.Syntax.Span.Text}[:, None]");
         }
     }
-
-    private static string Pair(ExprSyntax column, ExprSyntax row) => $"if elements are to be paired, give both the same axes: squeeze({column.Span.Text}, -1), or {row.Span.Text}[:, None]";
 
     private static bool Repeats(Shape shape, Dim size) => shape.Dims.Count(d => d.Equals(size)) > 1;
 
@@ -586,6 +591,8 @@ internal sealed partial class Elaborator
         var prefix = instance.Path + ".";
         var known = builder.ParametersUnder(instance.Path).Select(p => p.Path).Concat(instances.Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal)))
             .Where(p => p.Length > prefix.Length).Select(p => p[prefix.Length..].Split('.', '[')[0]).Distinct().Order(StringComparer.Ordinal).ToArray();
+        if (known.Length == 0 && hasFailed)
+            throw new DiagnosticException(null);
         var diagnostic = DiagnosticCodes.UnknownField.At(field.Name.Span, $"`{instance.Path}` has no `{field.Name.Text}`").With(instance.Span, "constructed here");
         throw new DiagnosticException(known.Length > 0
             ? diagnostic.WithSuggestion(field.Name.Text, field.Name.Span, known).WithNote($"it has {string.Join(", ", known)}")

@@ -17,9 +17,9 @@ internal sealed partial class Elaborator
                 throw new DiagnosticException(null);
             case (NamedTypeSyntax { Name.Text: "int" }, DimValue):
                 return value;
-            case (NamedTypeSyntax { Name.Text: "int" }, _) when NumberOf(value) is { } number:
+            case (NamedTypeSyntax { Name.Text: "int" }, not BoolValue) when NumberOf(value) is { } number:
                 return new IntValue(Whole(number, site, name?.Text));
-            case (NamedTypeSyntax { Name.Text: "float" }, _) when NumberOf(value) is { } number:
+            case (NamedTypeSyntax { Name.Text: "float" }, not BoolValue) when NumberOf(value) is { } number:
                 return new FloatValue(number);
             case (NamedTypeSyntax { Name.Text: "bool" }, BoolValue):
             case (NamedTypeSyntax { Name.Text: "string" }, StringValue):

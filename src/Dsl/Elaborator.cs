@@ -36,6 +36,7 @@ internal sealed partial class Elaborator
     private readonly HashSet<string> evaluationOnly = [];
     private readonly SortedDictionary<string, string> settings = new(StringComparer.Ordinal);
     private long work;
+    private bool hasFailed;
 
     public Elaborator(Binding binding, Overrides overrides, Action<Diagnostic> report, string name, bool decoding = false)
     {
@@ -143,6 +144,8 @@ internal sealed partial class Elaborator
         }
         catch (DiagnosticException e)
         {
+            // What was to be applied has no parameters now, which is no error of its own.
+            hasFailed = true;
             if (e.Diagnostic is not null)
                 report(e.Diagnostic);
             return false;

@@ -14,6 +14,9 @@ public sealed record OptionRow(string Name, string Signature, string Meaning)
 /// <summary>The lines of train blocks.</summary>
 public static class TrainOptions
 {
+    /// <summary>A first parameter that is given by its name all the same.</summary>
+    internal const string Every = "every";
+
     public static ImmutableArray<OptionRow> All { get; } =
     [
         new("optimizer", "optimizer: any", "How gradients move parameters: `optimizer adam(lr = 0.001)`, perhaps `on` some parts, to `minimize` one loss, `every` so many steps. Needed; several run in order on each batch, each seeing what the one before left."),

@@ -33,7 +33,7 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         foreach (var row in TrainOptions.All)
         {
             yield return $"train.{row.Name}";
-            foreach (var parameter in row.Parameters.Skip(row.HasMain ? 1 : 0))
+            foreach (var parameter in row.Parameters.Where(p => !row.HasMain || p != row.Parameters[0] || p.Name == TrainOptions.Every))
                 yield return $"train.{row.Name}.{parameter.Name}";
         }
 
@@ -58,8 +58,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         public TrainingRecipe Recipe { get; set; } = new();
 
         public List<(OptimizerLine Line, TextSpan Span)> Lines { get; } = [];
-
-        public TextSpan AccumulateSpan { get; set; }
 
         public bool HasEpochs { get; set; }
 
@@ -89,10 +87,10 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         for (var i = 0; i < row.Parameters.Length; i++)
         {
             var parameter = row.Parameters[i];
-            var isPath = parameter.Kind == ParameterKind.Paths;
+            var (isPath, isText) = (parameter.Kind == ParameterKind.Paths, parameter.Kind == ParameterKind.String);
             var at = Array.IndexOf(places, i);
-            var syntax = (i == 0 && row.HasMain ? overrides.Take($"train.{row.Name}", null, isPath, parameter.Words) : null)
-                ?? overrides.Take($"train.{row.Name}.{parameter.Name}", null, isPath, parameter.Words)
+            var syntax = (i == 0 && row.HasMain ? overrides.Take($"train.{row.Name}", null, isPath, parameter.Words, isText) : null)
+                ?? overrides.Take($"train.{row.Name}.{parameter.Name}", null, isPath, parameter.Words, isText)
                 ?? (at >= 0 ? option!.Arguments[at].Value : null);
             if (syntax is null)
                 continue;
@@ -118,7 +116,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
                 break;
             case "accumulate":
                 draft.Recipe = recipe with { Accumulate = (int)Count(given["batches"], name, CountUnit.None, 1, int.MaxValue) };
-                draft.AccumulateSpan = given["batches"].Syntax.Span;
                 break;
             case "epochs":
                 draft.Recipe = recipe with { Epochs = (int)Count(given["count"], name, CountUnit.Epochs, 0, int.MaxValue) };
@@ -167,12 +164,6 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
     /// <summary>What does not go with something else in the block.</summary>
     private void CheckTogether(Draft draft)
     {
-        if (draft.Recipe.Accumulate > 1 && draft.Lines.Count > 1)
-        {
-            throw new DiagnosticException(DiagnosticCodes.OptionConflict.At(draft.AccumulateSpan, "`accumulate` goes with one optimizer")
-                .With(draft.Lines[1].Span, "this one needs the gradient of all batches where the first has moved the parameters").WithNote("make `batch` larger instead"));
-        }
-
         if (draft.Lines.Count > 1 && draft.Lines.FirstOrDefault(l => l.Line.Optimizer is Lbfgs) is { Line: not null } alone)
             throw Elaborator.Error(DiagnosticCodes.OptionConflict, alone.Span, "`lbfgs` trains all parameters at once, so it is the only optimizer of a block");
         if (draft.Model is not { } model)
@@ -181,6 +172,17 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         var trains = model.Parameters.Where(p => !p.Options.Frozen && !PathPattern.MatchesAny(recipe.Freeze, p.Path)).ToArray();
         if (trains.Length == 0 && model.Parameters.Length > 0)
             throw Elaborator.Error(DiagnosticCodes.OptionConflict, draft.Train.Model.Span, $"all parameters of `{model.Name}` are frozen, so there is nothing to train");
+        if (model.Losses.IsEmpty)
+            return;
+        try
+        {
+            TrainingStep.Check(model, recipe);
+        }
+        catch (GraphException e)
+        {
+            throw Elaborator.Error(DiagnosticCodes.OptionConflict, draft.Train.Model.Span, e.Message);
+        }
+
         var idle = trains.Where(p => !recipe.Trains(p)).Select(p => p.Path).ToArray();
         if (idle.Length > 0)
         {
@@ -369,10 +371,10 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         var (part, measure) = dot < 0 ? ("", stop.On) : (stop.On[..dot], stop.On[(dot + 1)..]);
         string[] parts = data is null || data.Split.Count == 0 ? [DataDescription.Train] : [.. data.Split.Select(p => p.Name)];
         if (data is not null && !parts.Contains(part))
-            throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"`{stop.On}` names no part of the data: there is {string.Join(", ", parts)}").WithNote("what is watched is a loss or metric of a part: validation.loss"));
+            throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"`{stop.On}` names no part of the data: there is {string.Join(", ", parts)}").WithSuggestion(part, span, parts).WithNote("what is watched is a loss or metric of a part: validation.loss"));
         string[] measures = model is null ? [] : ["loss", .. model.Losses.Select(l => l.Name), .. model.Metrics.Select(m => m.Name)];
         return model is null || measures.Contains(measure)
             ? stop
-            : throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"the model has no loss or metric `{measure}`").WithNote($"it has {string.Join(", ", measures)}"));
+            : throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"the model has no loss or metric `{measure}`").WithSuggestion(measure, span, measures).WithNote($"it has {string.Join(", ", measures)}"));
     }
 }

@@ -124,8 +124,14 @@ public sealed record JsonlSource(string Path, ValueList<ColumnName> Columns = de
 /// PNG, JPEG, BMP and GIF images in a folder for each class: <c>images</c>: [H, W, C] in 0 … 1, C being 1 where all are gray and 3 elsewhere, and
 /// <c>labels</c>: int, classes in ordinal order of the folders' names.
 /// </summary>
-public sealed record ImagesSource(string Path) : DataSource
+/// <param name="Path">The folder.</param>
+/// <param name="Size">Height and width, to which images of other sizes are brought; null where all have one size.</param>
+/// <exception cref="GraphException">The size is no height and width from 1.</exception>
+public sealed record ImagesSource(string Path, Extent? Size = null) : DataSource
 {
+    /// <summary>The size, if it is given.</summary>
+    public (int Height, int Width)? Pixels { get; } = Size?.Over(2, "images", "size") is [var height, var width] ? (height, width) : null;
+
     public override string Name => "images";
 }
 

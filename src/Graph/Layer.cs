@@ -287,9 +287,23 @@ public sealed class LayerContext
     /// <summary>The positions of so many elements: 0, 1, …, and while decoding from the present position on.</summary>
     public Expr Positions(Dim length) => Position is { } first ? Expr.Iota(new Shape(length), 0) + first : Expr.Iota(new Shape(length), 0);
 
-    /// <summary>A value that decoding carries from token to token, one for each application of the instance; gives the next one.</summary>
-    internal Expr Carry(string name, Shape shape, Func<Expr, Expr> next) =>
-        builder.Carry(instance, application == 0 ? name : $"{name}_{application}", new TensorType(DType.Float, shape), next);
+    /// <summary>Asks for at least one element of a sequence [B, T, D]: here where T is known, else when it is fed.</summary>
+    internal void RequireSome(Expr sequence)
+    {
+        var length = sequence.Shape[1];
+        if (length is { IsKnown: true, Value: 0 })
+            throw new ShapeException($"{instance.Path}: the sequence {sequence.Shape} is empty, and at least one element is needed", sequence.Shape, axis: 1);
+        if (!length.IsKnown)
+            builder.Require(new SizeCheck(length, Dim.One, "the sequence", instance.Path, builder.Location) { IsLeast = true });
+    }
+
+    /// <summary>A value that decoding carries from token to token, one for each application of the instance; zeros at first.</summary>
+    internal Expr Carried(string name, Shape shape) => builder.Buffer(instance, CarriedName(name), new TensorType(DType.Float, shape), Initializers.Zeros);
+
+    /// <summary>What the next token gets of it.</summary>
+    internal void Carry(string name, Expr next) => builder.Carry(instance, CarriedName(name), next);
+
+    private string CarriedName(string name) => application == 0 ? name : $"{name}_{application}";
 
     /// <summary>A key for random numbers that no other place, application or draw has.</summary>
     public Expr RandomKey() => RandomState.Key($"{instance.Path}#{application}#{draws++}");
@@ -331,7 +345,7 @@ public sealed class ModelBuilder
 
     /// <summary>
     /// Whether the model decodes token by token: its inputs have one element along the sequence, causal attention keeps keys and values of earlier ones in
-    /// buffers of a fixed size, and positions count on, so that one plan serves all tokens. Parameters are those of the model without.
+    /// buffers of a fixed size, recurrences keep their states, and positions count on, so that one plan serves all tokens. Parameters are those of the model without.
     /// </summary>
     public bool Decoding { get; init; }
 
@@ -520,16 +534,16 @@ public sealed class ModelBuilder
         return y;
     }
 
-    /// <summary>A function of source: what it computes is printed as its call.</summary>
-    internal static Expr Call(string kind, Expr x, Func<Expr, Expr> function, params ReadOnlySpan<(string Name, object? Value, object? Default)> arguments) =>
-        Function(kind, x, function, FunctionCall.Of(kind, [x], arguments));
-
     /// <summary>Asks for an equality of sizes when they are known.</summary>
     public void Require(SizeCheck check)
     {
         if (seenChecks.Add(check))
             checks.Add(check);
     }
+
+    /// <summary>A function of source: what it computes is printed as its call.</summary>
+    internal static Expr Call(string kind, Expr x, Func<Expr, Expr> function, params ReadOnlySpan<(string Name, object? Value, object? Default)> arguments) =>
+        Function(kind, x, function, FunctionCall.Of(kind, [x], arguments));
 
     /// <summary>How often buffers were given a next value.</summary>
     internal int Updates { get; private set; }
@@ -554,7 +568,7 @@ public sealed class ModelBuilder
     public Model Complete()
     {
         if (Decoding)
-            Carry(root, PositionName, new TensorType(DType.I64, Shape.Scalar), position => position + 1);
+            Carry(root, PositionName, Position! + 1);
         var model = new Model
         {
             Name = name,
@@ -582,8 +596,10 @@ public sealed class ModelBuilder
 
     private readonly List<Scans.OpenStep> steps = [];
 
-    /// <summary>Keeps the step of a recurrence as it was composed.</summary>
-    public void Keep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
+    /// <summary>Keeps the step of a recurrence as it was composed, for <see cref="Model.Steps"/>.</summary>
+    /// <param name="given">Its states and elements.</param>
+    /// <param name="results">What it makes of them.</param>
+    internal void KeepStep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
 
     internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
     {
@@ -671,12 +687,10 @@ public sealed class ModelBuilder
 
     internal Expr? Position => Decoding ? Buffer(root, PositionName, new TensorType(DType.I64, Shape.Scalar), Initializers.Zeros) : null;
 
-    internal Expr Carry(Instance instance, string name, TensorType type, Func<Expr, Expr> next)
+    internal void Carry(Instance instance, string name, Expr next)
     {
         var path = instance.Child(name);
-        var value = next(Buffer(instance, name, type, Initializers.Zeros));
-        buffers[path] = buffers[path] with { Next = value };
-        return value;
+        buffers[path] = buffers[path] with { Next = next };
     }
 
     internal void Update(Instance instance, string name, Expr next)

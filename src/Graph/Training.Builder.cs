@@ -5,7 +5,7 @@ namespace Dnn.Graph;
 public static partial class TrainingStep
 {
     /// <summary>
-    /// Makes one step's program. Each optimizer line takes the gradient of its loss where the lines before have moved the parameters: by substitution, so
+    /// Makes the program of a part of a step. Each optimizer line takes the gradient of its loss where the lines before have moved the parameters: by substitution, so
     /// that one graph has them all.
     /// </summary>
     private sealed class Builder
@@ -13,18 +13,19 @@ public static partial class TrainingStep
         private readonly Model model;
         private readonly TrainingRecipe recipe;
         private readonly long totalSteps;
+        private readonly StepPart part;
         private readonly List<ProgramState> states = [];
         private readonly Dictionary<Expr, Expr> moved = [];
+        private readonly HashSet<Expr> reached = [];
         private readonly List<Expr> norms = [];
         private readonly Expr updates;
         private readonly Expr weight = Expr.Variable(BatchWeightName, Shape.Scalar);
         private readonly Expr? isLast;
         private Expr rate = Expr.Scalar(0);
 
-        public Builder(Model model, TrainingRecipe recipe, long totalSteps)
+        public Builder(Model model, TrainingRecipe recipe, long totalSteps, StepPart part)
         {
-            (this.model, this.recipe, this.totalSteps) = (model, recipe, totalSteps);
-            Check();
+            (this.model, this.recipe, this.totalSteps, this.part) = (model, recipe, totalSteps, part);
             (updates, isLast) = recipe.Accumulate == 1
                 ? (RandomState.Step, null)
                 : (Expr.Variable(UpdatesName, Shape.Scalar, DType.I64), Expr.Variable(BatchIsLastName, Shape.Scalar, DType.Bool));
@@ -36,21 +37,21 @@ public static partial class TrainingStep
             for (var i = 0; i < recipe.Optimizers.Count; i++)
             {
                 var line = recipe.Optimizers[i];
-                Line(i, line, forward[line.Minimize is null ? 0 : 1 + IndexOfLoss(line.Minimize)]);
+                Line(i, line, forward[line.Minimize is null ? 0 : 1 + IndexOfLoss(model, line.Minimize)]);
             }
 
             Average();
             var at = 1 + model.Losses.Length;
             var metrics = model.Metrics.Select((m, i) => m with { Value = forward[at + i] });
             var buffers = new Queue<Expr>(forward.Skip(at + model.Metrics.Length));
-            var norm = norms is [var only] ? only : norms.Select(n => n.Square()).Aggregate((a, b) => a + b).Sqrt();
+            var norm = norms.Count == 0 ? Expr.Scalar(0) : norms is [var only] ? only : norms.Select(n => n.Square()).Aggregate((a, b) => a + b).Sqrt();
             return new Program(
                 [.. model.Inputs, .. model.Targets, .. Fed()],
                 [
                     .. model.Parameters.Select(p => new ProgramState(p.Path, p.Variable, moved.GetValueOrDefault(p.Variable))),
-                    .. model.Buffers.Select(b => new ProgramState(b.Path, b.Variable, b.Next is null ? null : buffers.Dequeue())),
+                    .. model.Buffers.Select(b => new ProgramState(b.Path, b.Variable, b.Next is null ? null : buffers.Dequeue() is var next && part.IsFirst ? next : null)),
                     .. states,
-                    .. isLast is null ? [] : new ProgramState[] { new(UpdatesName, updates, updates + isLast.Cast(DType.I64)) },
+                    .. isLast is null ? [] : new ProgramState[] { new(UpdatesName, updates, part.IsLast ? updates + isLast.Cast(DType.I64) : null) },
                     new ProgramState(StepName, RandomState.Step, RandomState.Step + 1),
                     new ProgramState(SeedName, RandomState.Seed),
                 ],
@@ -68,33 +69,12 @@ public static partial class TrainingStep
             };
         }
 
-        private void Check()
-        {
-            if (recipe.Optimizers.Count == 0)
-                throw new GraphException("the recipe has no optimizer");
-            if (!model.Parameters.Any(recipe.Trains))
-                throw new GraphException($"the model {model.Name} has no parameters to train{(recipe.Freeze.Count > 0 ? " that are not frozen" : "")}");
-            if (recipe.Accumulate > 1 && recipe.Optimizers.Count > 1)
-                throw new GraphException("accumulate goes with one optimizer: a second one would need the gradient of all batches where the first has moved the parameters");
-            foreach (var line in recipe.Optimizers)
-            {
-                if (line.Optimizer is Lbfgs)
-                    throw new GraphException("lbfgs trains all parameters at once and has no other optimizer beside it");
-            }
-        }
-
-        private int IndexOfLoss(string name)
-        {
-            var index = model.Losses.ToList().FindIndex(l => l.Name == name);
-            return index >= 0 ? index : throw new GraphException($"the model {model.Name} has no loss '{name}'. {Suggestion.Sentence(name, [.. model.Losses.Select(l => l.Name)])}");
-        }
-
         /// <summary>One optimizer: gradients, clipping, moves.</summary>
         private void Line(int number, OptimizerLine line, Expr loss)
         {
-            var trained = model.Parameters.Where(p => recipe.Trains(p) && (line.On.Count == 0 || PathPattern.MatchesAny(line.On, p.Path))).ToArray();
-            if (trained.Length == 0)
-                throw new GraphException($"the optimizer on {string.Join(", ", line.On)} has no parameters to train");
+            // What does not move now has its states all the same, so that all parts of steps have the same.
+            var isDue = part.Lines.Contains(number);
+            var trained = Trained(model, recipe, line);
             var gradients = Gradient.Of(loss, [.. trained.Select(p => p.Variable)], model.Provenance);
             var connected = trained.Zip(gradients, (p, g) => (Parameter: p, Gradient: g)).Where(t => t.Gradient is not null).Select(t => (t.Parameter, Gradient: t.Gradient!)).ToArray();
             if (connected.Length == 0)
@@ -106,7 +86,7 @@ public static partial class TrainingStep
             }
 
             if (isLast is not null)
-                connected = [.. connected.Select(t => (t.Parameter, Sum(t.Parameter, t.Gradient)))];
+                connected = [.. connected.Select(t => (t.Parameter, Sum(number, t.Parameter, t.Gradient, isDue)))];
             if (recipe.ClipValue is { } limit)
                 connected = [.. connected.Select(t => (t.Parameter, t.Gradient.Max(-limit).Min(limit)))];
             var squares = connected.Select(t => t.Gradient.Square().Sum()).ToArray();
@@ -123,7 +103,8 @@ public static partial class TrainingStep
 
             var taken = updates.Cast(DType.Float);
             var lineRate = line.Optimizer.LearningRate.At(taken, totalSteps);
-            var (moves, count) = Moves(line.Every);
+            var step = updates.Cast(DType.Float) + 1;
+            var count = line.Every == 1 ? step : (step / line.Every).Floor().Max(1);
             var prefix = number == 0 ? OptimizerPrefix : $"{OptimizerPrefix}{number}.";
             var own = new List<ProgramState>();
             foreach (var (parameter, gradient) in connected)
@@ -131,33 +112,25 @@ public static partial class TrainingStep
                 var value = moved.GetValueOrDefault(parameter.Variable, parameter.Variable);
                 var scale = parameter.Options.LearningRateScale;
                 var next = line.Optimizer.Step(new OptimizerContext(parameter.Path, value, gradient, scale == 1 ? lineRate : lineRate * scale, count, recipe.Decays(parameter), prefix, own));
-                moved[parameter.Variable] = moves is null ? next : Expr.Where(moves, next, value);
+                reached.Add(parameter.Variable);
+                if (isDue)
+                    moved[parameter.Variable] = isLast is null ? next : Expr.Where(isLast, next, value);
             }
 
-            states.AddRange(moves is null ? own : own.Select(s => s with { Next = Expr.Where(moves, s.Next!, s.Variable) }));
-            norms.Add(line.Every == 1 ? norm : Expr.Where(moves!, norm, 0));
+            states.AddRange(own.Select(s => !isDue ? s with { Next = null } : isLast is null ? s : s with { Next = Expr.Where(isLast, s.Next!, s.Variable) }));
+            if (isDue)
+                norms.Add(norm);
             if (number == 0)
                 rate = lineRate;
         }
 
-        /// <summary>Whether this batch ends in a move (null for always), and the number of the move, from 1, as a float.</summary>
-        private (Expr? Moves, Expr Count) Moves(int every)
-        {
-            var step = updates.Cast(DType.Float) + 1;
-            if (every == 1)
-                return (isLast, step);
-            var count = (step / every).Floor();
-            var due = (count * every).EqualTo(step);
-            return (isLast is null ? due : due.And(isLast), count.Max(1));
-        }
-
         /// <summary>The gradient of the batches of this step so far; it starts again after the last.</summary>
-        private Expr Sum(Parameter parameter, Expr gradient)
+        private Expr Sum(int number, Parameter parameter, Expr gradient, bool isDue)
         {
-            var name = SumPrefix + parameter.Path;
+            var name = $"{SumPrefix}{(number == 0 ? "" : $"{number}.")}{parameter.Path}";
             var variable = Expr.Variable(name, parameter.Shape);
             var sum = variable + (weight * gradient);
-            states.Add(new ProgramState(name, variable, Expr.Where(isLast!, 0, sum)));
+            states.Add(new ProgramState(name, variable, isDue ? Expr.Where(isLast!, 0, sum) : null));
             return sum;
         }
 
@@ -170,12 +143,12 @@ public static partial class TrainingStep
                 return;
             var step = updates.Cast(DType.Float) + 1;
             var kept = ((step + 1) / (step + 10)).Min(most);
-            foreach (var parameter in model.Parameters.Where(p => moved.ContainsKey(p.Variable)))
+            foreach (var parameter in model.Parameters.Where(p => reached.Contains(p.Variable)))
             {
                 var name = AveragePrefix + parameter.Path;
                 var average = Expr.Variable(name, parameter.Shape);
-                var next = (kept * average) + ((1 - kept) * moved[parameter.Variable]);
-                states.Add(new ProgramState(name, average, isLast is null ? next : Expr.Where(isLast, next, average)));
+                var next = (kept * average) + ((1 - kept) * moved.GetValueOrDefault(parameter.Variable, parameter.Variable));
+                states.Add(new ProgramState(name, average, !part.IsLast ? null : isLast is null ? next : Expr.Where(isLast, next, average)));
             }
         }
     }

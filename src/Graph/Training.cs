@@ -41,27 +41,62 @@ public static partial class TrainingStep
     /// <param name="model">The model.</param>
     /// <param name="recipe">How it trains.</param>
     /// <param name="totalSteps">The number of steps of the run, for schedules.</param>
+    /// <param name="part">What of the step: the programs of all parts have the same states, inputs and outputs. If null, the first part of a step in which all optimizers move.</param>
     /// <exception cref="GraphException">The model has no loss, or nothing that trains.</exception>
-    public static Program Build(Model model, TrainingRecipe recipe, long totalSteps)
+    public static Program Build(Model model, TrainingRecipe recipe, long totalSteps, StepPart? part = null)
     {
-        if (recipe.Optimizers.Count == 1 && recipe.Optimizer is Lbfgs)
-            return FullGradient(model, recipe, totalSteps);
-        return new Builder(model, recipe, totalSteps).Build();
+        Check(model, recipe);
+        return recipe.Optimizer is Lbfgs
+            ? FullGradient(model, recipe, totalSteps)
+            : new Builder(model, recipe, totalSteps, part ?? recipe.Parts([.. Enumerable.Range(0, recipe.Optimizers.Count)])[0]).Build();
+    }
+
+    /// <summary>Checks that a recipe suits a model, before anything is derived.</summary>
+    /// <exception cref="GraphException">It does not; the message says why.</exception>
+    public static void Check(Model model, TrainingRecipe recipe)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(recipe);
+        if (recipe.Optimizers.Count == 0)
+            throw new GraphException("the recipe has no optimizer");
+        if (!model.Parameters.Any(recipe.Trains))
+            throw new GraphException($"the model {model.Name} has no parameters to train{(recipe.Freeze.Count > 0 ? " that are not frozen" : "")}");
+        if (recipe.Optimizers is [{ Optimizer: Lbfgs } alone])
+        {
+            if (recipe.Accumulate > 1 || recipe.Ema is not null || alone is not { On.Count: 0, Minimize: null, Every: 1 })
+                throw new GraphException("lbfgs takes all rows at once for all parameters and losses; leave out accumulate, ema, on, minimize and every");
+            if (recipe.ClipNorm is not null || recipe.ClipValue is not null)
+                throw new GraphException("lbfgs searches along the gradient as it is; leave out clip_norm and clip_value");
+            if (model.Buffers.FirstOrDefault(b => b.Next is not null) is { } buffer)
+                throw new GraphException($"lbfgs tries several lengths a step, and {buffer.Path} would follow all of them; train what has running statistics by another optimizer");
+        }
+
+        foreach (var line in recipe.Optimizers)
+        {
+            if (line.Optimizer is Lbfgs && recipe.Optimizers.Count > 1)
+                throw new GraphException("lbfgs trains all parameters at once and has no other optimizer beside it");
+            var trained = Trained(model, recipe, line);
+            if (trained.Length == 0)
+                throw new GraphException($"the optimizer on {string.Join(", ", line.On)} has no parameters to train");
+            var reached = Expr.PostOrder([line.Minimize is null ? model.TotalLoss : model.Losses[IndexOfLoss(model, line.Minimize)].Value]).ToHashSet();
+            if (!trained.Any(p => reached.Contains(p.Variable)))
+                throw new GraphException($"the loss {(line.Minimize is null ? "" : $"{line.Minimize} ")}of {model.Name} depends on none of {(line.On.Count == 0 ? "its parameters" : $"the parameters on {string.Join(", ", line.On)}")}");
+        }
+    }
+
+    private static Parameter[] Trained(Model model, TrainingRecipe recipe, OptimizerLine line) =>
+        [.. model.Parameters.Where(p => recipe.Trains(p) && (line.On.Count == 0 || PathPattern.MatchesAny(line.On, p.Path)))];
+
+    private static int IndexOfLoss(Model model, string name)
+    {
+        var index = model.Losses.ToList().FindIndex(l => l.Name == name);
+        return index >= 0 ? index : throw new GraphException($"the model {model.Name} has no loss '{name}'. {Suggestion.Sentence(name, [.. model.Losses.Select(l => l.Name)])}");
     }
 
     /// <summary>What a loop around the gradient asks for: losses and metrics as a training step has them, then the gradient of each parameter that trains. No state changes.</summary>
-    /// <exception cref="GraphException">The recipe changes the gradient, or the model has running statistics: a line search needs one function and its gradient.</exception>
     private static Program FullGradient(Model model, TrainingRecipe recipe, long totalSteps)
     {
-        if (recipe.Accumulate > 1 || recipe.Ema is not null || recipe.Optimizers[0] is not { On.Count: 0, Minimize: null, Every: 1 })
-            throw new GraphException("lbfgs takes all rows at once for all parameters and losses; leave out accumulate, ema, on, minimize and every");
-        if (recipe.ClipNorm is not null || recipe.ClipValue is not null)
-            throw new GraphException("lbfgs searches along the gradient as it is; leave out clip_norm and clip_value");
-        if (model.Buffers.FirstOrDefault(b => b.Next is not null) is { } buffer)
-            throw new GraphException($"lbfgs tries several lengths a step, and {buffer.Path} would follow all of them; train what has running statistics by another optimizer");
         var trained = model.Parameters.Where(recipe.Trains).ToArray();
-        if (trained.Length == 0)
-            throw new GraphException($"the model {model.Name} has no parameters to train");
         var forward = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value)], training: true);
         var gradients = Gradient.Of(forward[0], [.. trained.Select(p => p.Variable)], model.Provenance);
         if (gradients.All(g => g is null))

@@ -57,6 +57,12 @@ public sealed record OptimizerLine
     } = 1;
 }
 
+/// <summary>What one run does of a step: where several batches make one and several optimizers move in it, each of these has runs of its own over the same batches.</summary>
+/// <param name="Lines">The optimizers whose turn it is, by their numbers.</param>
+/// <param name="IsFirst">Whether running statistics follow the batch.</param>
+/// <param name="IsLast">Whether the step is counted, and averages of parameters follow.</param>
+public sealed record StepPart(ValueList<int> Lines, bool IsFirst = true, bool IsLast = true);
+
 /// <summary>Weights to start from: those of a file that fit; what it lacks is initialized as usual.</summary>
 /// <param name="Path">A safetensors file.</param>
 public sealed record StartFrom(string Path)
@@ -201,7 +207,20 @@ public sealed record TrainingRecipe
         }
     }
 
+    /// <summary>What is to be kept of a run in its folder. Who owns the folder keeps it: <c>dnn train</c>, or one's own program after each step.</summary>
     public CheckpointPlan? Checkpoint { get; init; }
+
+    /// <summary>The optimizers that move in a step.</summary>
+    /// <param name="step">The number of the step, from 1.</param>
+    public ValueList<int> Due(long step) => [.. Enumerable.Range(0, Optimizers.Count).Where(i => step % Optimizers[i].Every == 0)];
+
+    /// <summary>
+    /// The runs of a step in which some optimizers move: one for all, or, where several batches make the step, one for each, as the gradient of a later one is taken where
+    /// the earlier ones have moved the parameters.
+    /// </summary>
+    public IReadOnlyList<StepPart> Parts(ValueList<int> due) => Accumulate == 1 || due.Count <= 1
+        ? [new StepPart(due)]
+        : [.. due.Select((line, i) => new StepPart([line], i == 0, i == due.Count - 1))];
 
     /// <summary>Whether a parameter moves at all.</summary>
     public bool Trains(Parameter parameter)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Numerics;
 using System.Text;
 
 namespace Dnn.Graph;
@@ -109,6 +110,10 @@ public sealed class Dim : IEquatable<Dim>
             throw new ShapeException($"cannot divide the size {a} by {b}");
         if (TryDivide(a, b, out var exact))
             return exact;
+
+        // ⌊m·a / m·b⌋ = ⌊a / b⌋
+        if (b is { constant: 0, terms: [{ Coefficient: > 0 } only] } && TryDivide(a, Collect(0, [only with { Coefficient = 1 }]), out var rest))
+            return FloorDiv(rest, Of(only.Coefficient));
         if (!b.IsKnown)
             return FromAtom(new Atom($"floor_div({a}, {b})", a, b));
         if (a.IsKnown)
@@ -116,14 +121,17 @@ public sealed class Dim : IEquatable<Dim>
 
         // ⌊(b·q + r) / b⌋ = q + ⌊r / b⌋, taken coefficient by coefficient.
         var quotient = Collect(0, a.terms.Select(t => t with { Coefficient = FloorDiv(t.Coefficient, b.constant) })) + Of(FloorDiv(a.constant, b.constant));
-        var rest = a - (quotient * b);
-        if (rest.IsKnown)
-            return quotient + Of(FloorDiv(rest.constant, b.constant));
+        var remainder = a - (quotient * b);
+        if (remainder.IsKnown)
+            return quotient + Of(FloorDiv(remainder.constant, b.constant));
 
         // ⌊⌊x / m⌋ / n⌋ = ⌊x / (m·n)⌋
-        if (rest.constant == 0 && rest.terms is [{ Coefficient: 1, Factors: [{ Power: 1, Atom: { Denominator.IsKnown: true } atom }] }])
+        if (remainder.constant == 0 && remainder.terms is [{ Coefficient: 1, Factors: [{ Power: 1, Atom: { Denominator.IsKnown: true } atom }] }])
             return quotient + FloorDiv(atom.Numerator!, atom.Denominator * b);
-        return quotient + FromAtom(new Atom($"floor_div({rest}, {b})", rest, b));
+        var common = remainder.terms.Aggregate((long)BigInteger.GreatestCommonDivisor(remainder.constant, b.constant), (g, t) => (long)BigInteger.GreatestCommonDivisor(g, t.Coefficient));
+        return common > 1 && TryDivide(remainder, Of(common), out var reduced)
+            ? quotient + FloorDiv(reduced, Of(b.constant / common))
+            : quotient + FromAtom(new Atom($"floor_div({remainder}, {b})", remainder, b));
     }
 
     /// <summary>⌈a / b⌉</summary>

@@ -6,6 +6,22 @@ namespace Dnn.Cli.Tests;
 
 public class CommandTests : Workspace
 {
+    /// <summary>Some terminals say that they have no columns, and some have few.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(500)]
+    public void A_terminal_of_any_width_gets_its_tables(int width)
+    {
+        var file = WriteSmall();
+        foreach (var args in new string[][] { ["summary", file], ["diagnose", file], ["gradcheck", file, "--samples", "1"], ["explain", "dense"], ["train", file, "--epochs", "1", "--out", At("run")] })
+        {
+            using StringWriter output = new(), error = new();
+            Assert.Equal(0, Cli.Run(args, new Terminal(output, error, () => default) { Width = width, OutputColors = true, ErrorColors = true, IsInteractive = true }));
+            Assert.NotEmpty(output.ToString());
+        }
+    }
+
     [Fact]
     public void Check_accepts_the_examples()
     {
@@ -163,6 +179,10 @@ public class CommandTests : Workspace
         Assert.Contains("21 trainable parameters, 0 frozen", text);
         var json = Fine("summary", file, "--json", "--set", "hidden=10").Json;
         Assert.Equal(41, json.GetProperty("trainable").GetInt32());
+        Assert.Contains("tensors as planned: ", text);
+        Assert.Contains(" for a training step at batch 16, ", text);
+        Assert.Equal(16, json.GetProperty("training_batch").GetInt32());
+        Assert.True(json.GetProperty("training_bytes").GetInt64() > json.GetProperty("inference_bytes").GetInt64());
         var first = json.GetProperty("layers")[0];
         Assert.Equal(("dense_0", "dense", "[B, 10]", 30, 50), (first.GetProperty("path").GetString(), first.GetProperty("kind").GetString(),
             first.GetProperty("output").GetString(), first.GetProperty("parameters").GetInt32(), first.GetProperty("flops_per_row").GetInt32()));
@@ -227,7 +247,14 @@ public class CommandTests : Workspace
         Assert.StartsWith("<svg", File.ReadAllText(At("f.svg")));
         Fails(2, ["calc", "x + 1"], "give its range");
         Fails(2, ["calc", "x", "--x", "4..-4"], "--x takes a range");
-        Fails(1, ["calc", "sigmod(1)"], "did you mean 'sigmoid'?");
+        Fails(1, ["calc", "sigmod(1)"], "did you mean 'sigmoid'?", "calc:1:1", " 1 | sigmod(1)");
+        Fails(3, ["calc", "x", "--x", "0..1", "--plot", At("none", "f.svg")], "the folder does not exist");
+        Fails(2, ["calc", " "], "calc takes an expression");
+        Fails(1, ["calc", "1 +"], "expected an expression after '+', found the end of the expression", " 1 | 1 +");
+        Fails(1, ["calc", "x @ x", "--x", "0..1"], " 1 | x @ x", "this is []");
+        Fails(1, ["calc", "1\nlet b = 2"], "expected the end of the expression after '1'");
+        Assert.Equal("1024", Fine("calc", "2 ** 10").Output.Trim());
+        Assert.Equal("-3.5", Fine("calc", "-3.5").Output.Trim());
     }
 
     [Theory]

@@ -78,6 +78,15 @@ public class GraphTests : Workspace
     }
 
     [Fact]
+    public void Graph_shows_what_functions_share_in_each_of_them()
+    {
+        var picture = Picture.Of(ModelOf("model M {\n  input x: [B, 8]\n  target y: int[B]\n  let logits = x |> dense(3)\n  output p = softmax(logits)\n  loss cross_entropy(logits, y)\n}"));
+        var softmax = picture.Nodes.Single(n => n.Title == "softmax");
+        Assert.Equal(["output p"], picture.Edges.Where(e => e.From == softmax).Select(e => e.To.Title));
+        Assert.All(picture.Nodes.Where(n => n.Title is "softmax" or "log_softmax"), n => Assert.Equal("dense", picture.Edges.First(e => e.To == n).From.Title));
+    }
+
+    [Fact]
     public void Graph_counts_every_parameter_once()
     {
         var model = ModelOf(Deep);

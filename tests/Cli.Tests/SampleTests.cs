@@ -53,6 +53,13 @@ public class SampleTests : Workspace
     }
 
     [Fact]
+    public void Sample_carries_the_state_of_a_recurrence()
+    {
+        var (file, weights) = Trained("embedding(4, 8) |> lstm(12)");
+        Assert.Equal("abcdabcdabcdabcdabcd\n", Fine("sample", file, "--weights", weights, "--prompt", "ab", "--tokens", "18", "--temperature", "0").Output);
+    }
+
+    [Fact]
     public void Sample_goes_over_the_whole_text_where_nothing_is_carried()
     {
         var (file, weights) = Trained("embedding(4, 8) |> conv1d(8, 2, padding = ((1, 0),)) |> relu", "int[B, 8]");

@@ -60,7 +60,7 @@ public class SizeCheckTests : Workspace
     [InlineData("Twice", "2,4", "3,4", "the input 'b' has the shape [B, S], where B = 2, but its value is [3, 4]")]
     [InlineData("Leading", "2,3,4", "2,6,4", "axis 1 of `b` has the size S = 6, and `...` in [..., 4] of `lead` asks for T = 3, at sizes.dnn:14:14")]
     [InlineData("Triple", "2,4", null, "axis 1 of `a` has the size T = 4, and [B, 3*D] of `triple` asks for 3*floor_div(T, 3) = 3, at sizes.dnn:18:14")]
-    [InlineData("Quotient", "2,4", null, "axis 1 of the result has the size 3*floor_div(B*T, 3*B) = 3, and [B, D/n, n] of the result asks for T = 4, at sizes.dnn:4:58")]
+    [InlineData("Quotient", "2,4", null, "axis 1 of the result has the size 3*floor_div(T, 3) = 3, and [B, D/n, n] of the result asks for T = 4, at sizes.dnn:4:58")]
     [InlineData("Ascribed", "2,4", null, "axis 1 of this has the size T = 4, and [B, 5] asks for 5, at sizes.dnn:26:19")]
     [InlineData("Operator", "2,4", "2,5", "broadcast: axis 1 of [B, S] = [2, 5] is 5 where [B, T] = [2, 4] needs 4, at sizes.dnn:32:14")]
     [InlineData("Number", "2,4", null, "broadcast: axis 0 of [3] is 3 where [B, T] = [2, 4] needs 4, at sizes.dnn:36:14")]

@@ -79,6 +79,8 @@ public class DimProperties
         }
 
         Assert.Equal((long)Math.Floor((double)x / at.B), Dim.FloorDiv(a.Value, "B").Evaluate(at.Sizes));
+        Assert.Equal(Dim.FloorDiv(a.Value, 6), Dim.FloorDiv(a.Value * "B", (Dim)"B" * 6));
+        Assert.Equal(Dim.FloorDiv(a.Value, 6), Dim.FloorDiv(a.Value * 5, 30));
     }
 
     [Property]

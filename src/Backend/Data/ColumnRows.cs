@@ -189,17 +189,31 @@ internal sealed class TensorRows(Tensor values) : ColumnRows(values.DType, value
 }
 
 /// <summary>Rows of bytes, such as the pixels of images, that stand for byte / 255; or for themselves where they are codes.</summary>
-internal sealed class ByteRows(byte[] values, int count, ImmutableArray<int> shape, bool areCodes = false) : ColumnRows(areCodes ? DType.I64 : DType.F32, count, shape)
+/// <param name="store">The bytes.</param>
+/// <param name="start">The first byte of the first row.</param>
+/// <param name="count">The number of rows.</param>
+/// <param name="shape">The shape of a row.</param>
+/// <param name="areCodes">Whether bytes are whole numbers.</param>
+internal sealed class ByteRows(ByteStore store, long start, int count, ImmutableArray<int> shape, bool areCodes = false) : ColumnRows(areCodes ? DType.I64 : DType.F32, count, shape)
 {
+    private byte[] scratch = [];
+
+    public override bool IsSlow => store.IsSlow;
+
     private static readonly double[] _parts = [.. Enumerable.Range(0, 256).Select(static b => b / 255.0)];
     private static readonly float[] _floats = [.. _parts.Select(static p => (float)p)];
 
     public override void Fill(ReadOnlySpan<int> rows, Span<byte> to, DType type)
     {
+        if (scratch.Length < Width)
+        {
+            scratch = new byte[Width];
+        }
+
         int bytes = Width * SizeOf(type);
         for (int i = 0; i < rows.Length; i++)
         {
-            ReadOnlySpan<byte> row = values.AsSpan(rows[i] * Width, Width);
+            ReadOnlySpan<byte> row = store.Read(start + ((long)rows[i] * Width), scratch);
             Span<byte> target = to.Slice(i * bytes, bytes);
             if (areCodes)
             {
@@ -293,16 +307,67 @@ internal sealed class OneHotRows(ColumnRows inner, ImmutableArray<int> shape) : 
     }
 }
 
-/// <summary>Windows over a sequence of tokens: row i has those from i · length + shift on.</summary>
-internal sealed class WindowRows<T>(T[] tokens, int count, int length, int shift) : ColumnRows(DType.I64, count, [length])
-    where T : unmanaged, INumber<T>
+/// <summary>Rows of an array as files hold it, converted when they are asked for.</summary>
+/// <param name="store">The bytes.</param>
+/// <param name="start">The first byte of the first row.</param>
+/// <param name="stored">The type of the elements.</param>
+/// <param name="bigEndian">Whether an element's first byte is its highest.</param>
+/// <param name="count">The number of rows.</param>
+/// <param name="shape">The shape of a row.</param>
+internal sealed class StoredRows(ByteStore store, long start, StoredType stored, bool bigEndian, int count, ImmutableArray<int> shape) : ColumnRows(stored.DType(), count, shape)
 {
+    private byte[] scratch = [];
+
+    public override bool IsSlow => store.IsSlow;
+
     public override void Fill(ReadOnlySpan<int> rows, Span<byte> to, DType type)
     {
+        int size = stored.Size();
+        if (scratch.Length < Width * size)
+        {
+            scratch = new byte[Width * size];
+        }
+
         int bytes = Width * SizeOf(type);
         for (int i = 0; i < rows.Length; i++)
         {
-            Convert<T>(tokens.AsSpan((rows[i] * length) + shift, length), to.Slice(i * bytes, bytes), type);
+            ReadOnlySpan<byte> row = store.Read(start + ((long)rows[i] * Width * size), scratch);
+            if (bigEndian == BitConverter.IsLittleEndian && size > 1)
+            {
+                row.CopyTo(scratch);
+                Stored.Swap(scratch, size);
+                row = scratch;
+            }
+
+            Fill(row, to.Slice(i * bytes, bytes), type);
+        }
+    }
+
+    private void Fill(ReadOnlySpan<byte> row, Span<byte> to, DType type)
+    {
+        switch (stored)
+        {
+            case StoredType.I8: Convert(MemoryMarshal.Cast<byte, sbyte>(row), to, type); break;
+            case StoredType.U8: Convert(row, to, type); break;
+            case StoredType.I16: Convert(MemoryMarshal.Cast<byte, short>(row), to, type); break;
+            case StoredType.U16: Convert(MemoryMarshal.Cast<byte, ushort>(row), to, type); break;
+            case StoredType.I32: Convert(MemoryMarshal.Cast<byte, int>(row), to, type); break;
+            case StoredType.U32: Convert(MemoryMarshal.Cast<byte, uint>(row), to, type); break;
+            case StoredType.I64: Convert(MemoryMarshal.Cast<byte, long>(row), to, type); break;
+            case StoredType.U64: Convert(MemoryMarshal.Cast<byte, ulong>(row), to, type); break;
+            case StoredType.F16: Convert(MemoryMarshal.Cast<byte, Half>(row), to, type); break;
+            case StoredType.F32: Convert(MemoryMarshal.Cast<byte, float>(row), to, type); break;
+            case StoredType.F64: Convert(MemoryMarshal.Cast<byte, double>(row), to, type); break;
+            default:
+                // A byte that is not 0 is 1; a BF16 is the upper half of a float.
+                int size = stored.Size(), wide = SizeOf(type);
+                for (int i = 0; i * size < row.Length; i++)
+                {
+                    float value = stored == StoredType.Bool ? (row[i] == 0 ? 0 : 1) : BitConverter.UInt32BitsToSingle((uint)MemoryMarshal.Read<ushort>(row[(i * size)..]) << 16);
+                    Convert<float>([value], to.Slice(i * wide, wide), type);
+                }
+
+                break;
         }
     }
 }

@@ -23,7 +23,7 @@ internal static class Csv
     /// <param name="path">The file.</param>
     /// <param name="source">Which columns to take.</param>
     /// <param name="classes">The label's classes where another file of the same data has fixed them; else they are found.</param>
-    /// <param name="memory">The largest file that is held in memory, in bytes; rows of a larger one go to a temporary file.</param>
+    /// <param name="memory">The most bytes of rows that are held in memory; more go to a temporary file.</param>
     public static SourceRows Read(string path, CsvSource source, DataColumn? classes = null, long memory = long.MaxValue) => Read(path, source, classes, named: false, memory).Rows;
 
     /// <summary>As for a source, with a first column of names. Without features, rows have unit vectors of their own.</summary>
@@ -54,7 +54,7 @@ internal static class Csv
         try
         {
             Column[] columns = ReadHeader(path, reader, source, named);
-            RowStore store = stream.Length > memory ? new DiskRowStore(columns.Length) : new MemoryRowStore(columns.Length);
+            var store = new RowStore(columns.Length, memory);
             var row = new double[columns.Length];
             int rows = 0;
             while (reader.Read())
@@ -81,7 +81,7 @@ internal static class Csv
             }
 
             store.Complete();
-            string[] names = named ? [.. Enumerable.Range(0, rows).Select(i => columns[0].Names[(int)store.Row(i)[0]])] : [];
+            string[] names = named ? [.. Enumerable.Range(0, rows).Select(i => columns[0].Names[(int)store.Row(i, ref row)[0]])] : [];
             return (Assemble(path, source, columns, named ? 1 : 0, store, classes), names);
         }
         catch (CsvFormatException e)
@@ -221,13 +221,13 @@ internal static class Csv
                 names = known;
             }
 
-            return (new DataColumn(LabelName, DType.I64, []) { Classes = names.Length, ClassNames = names.ToValueList() }, new StoredLabels(store, at, ranks, isWhole: true));
+            return (new DataColumn(LabelName, DType.I64, []) { Classes = names.Length, ClassNames = names.ToValueList() }, new StoredColumns(store, at, ranks, DType.I64, []));
         }
 
         // Beyond 2^31 a whole number is a measurement, not the index of a class.
         if (!label.AllWhole || label.Max >= int.MaxValue)
         {
-            return (new DataColumn(LabelName, DType.Float, [1]), new StoredLabels(store, at, null, isWhole: false));
+            return (new DataColumn(LabelName, DType.Float, [1]), new StoredColumns(store, at, null, DType.F64, [1]));
         }
 
         int count = (int)label.Max + 1;
@@ -236,7 +236,7 @@ internal static class Csv
             throw new DataFormatException(path, $"column '{label.Name}': the class {count - 1} is beyond the other part's, which has {limit}", "Correct the label");
         }
 
-        return (new DataColumn(LabelName, DType.I64, []) { Classes = classes?.Classes ?? count }, new StoredLabels(store, at, null, isWhole: true));
+        return (new DataColumn(LabelName, DType.I64, []) { Classes = classes?.Classes ?? count }, new StoredColumns(store, at, null, DType.I64, []));
     }
 
     private static string Text(ReadOnlySpan<byte> utf8, string where) => Utf8.IsValid(utf8)

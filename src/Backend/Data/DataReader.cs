@@ -14,8 +14,8 @@ public sealed class DataReader(string folder) : IDataReader
     private readonly Lock _lock = new();
 
     /// <summary>
-    /// The largest CSV file that is held in memory, in bytes. Rows of a larger one are kept in a temporary file, from which they come when they are
-    /// needed, so that a data set may be larger than memory.
+    /// How much of a file is held in memory, in bytes. What is beyond stays on the disk, in the file itself or, where that has to be parsed or unpacked, in a temporary one, and
+    /// comes from there when it is needed, so that a data set may be larger than memory.
     /// </summary>
     public long MemoryLimit { get; init; } = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8;
 
@@ -218,12 +218,12 @@ public sealed class DataReader(string folder) : IDataReader
                 MadeSource made => Made.Sample(made),
                 SequenceSource sequence => MadeSequences.Sample(sequence),
                 CsvSource csv => Csv.Read(Full(csv.Path), csv, known?.Find("label"), MemoryLimit),
-                IdxSource idx => Idx.Read(Full(idx.Images), Full(idx.Labels)),
-                NpzSource npz => Arrays.Read(Full(npz.Path), Npz.Read(Full(npz.Path)), npz.Columns),
-                SafetensorsSource tensors => Arrays.Read(Full(tensors.Path), Weights.Load(Full(tensors.Path)), tensors.Columns),
-                JsonlSource jsonl => Jsonl.Read(Full(jsonl.Path), jsonl, known),
-                ImagesSource images => Images.Read(Full(images.Path), known?.Find("labels")),
-                TextSource text => Texts.Read(Full(text.Path), text, known?.Find("tokens")),
+                IdxSource idx => Idx.Read(Full(idx.Images), Full(idx.Labels), MemoryLimit),
+                NpzSource npz => Arrays.Read(Full(npz.Path), Npz.Open(Full(npz.Path), MemoryLimit), npz.Columns),
+                SafetensorsSource tensors => Arrays.Read(Full(tensors.Path), Safetensors.Open(Full(tensors.Path), MemoryLimit), tensors.Columns),
+                JsonlSource jsonl => Jsonl.Read(Full(jsonl.Path), jsonl, known, MemoryLimit),
+                ImagesSource images => Images.Read(Full(images.Path), images.Pixels, known?.Find("labels"), MemoryLimit),
+                TextSource text => Texts.Read(Full(text.Path), text, known?.Find("tokens"), MemoryLimit),
                 GraphSource graph => GraphFiles.Read(Full(graph.Nodes), Full(graph.Edges), graph, known?.Find("label")),
                 _ => throw new DataFormatException(source.Name, "nothing here reads this source"),
             };

@@ -8,10 +8,13 @@ internal static class Idx
 {
     private const byte Bytes = 8;
 
-    public static SourceRows Read(string images, string labels)
+    /// <param name="images">The file of images.</param>
+    /// <param name="labels">The file of labels.</param>
+    /// <param name="memory">The most bytes of a file that are held in memory.</param>
+    public static SourceRows Read(string images, string labels, long memory)
     {
-        (byte[] pixels, int[] shape) = ReadBytes(images);
-        (byte[] digits, int[] count) = ReadBytes(labels);
+        (ByteStore pixels, long first, int[] shape) = Open(images, memory);
+        (ByteStore digits, long second, int[] count) = Open(labels, memory);
         if (shape.Length != 3)
         {
             throw new DataFormatException(images, $"it has {shape.Length} axes, and images have 3: number, height, width", "Give the file of images first, then that of labels");
@@ -32,33 +35,32 @@ internal static class Idx
             throw new DataFormatException(images, "there are no images in it", "Check that it is the right file");
         }
 
-        var schema = new DataSchema(
-            [new DataColumn("images", DType.Float, [shape[1], shape[2], 1]), new DataColumn("labels", DType.I64, []) { IsTarget = true, Classes = digits.Max() + 1 }], shape[0]);
-        return new SourceRows(schema, [new ByteRows(pixels, shape[0], [shape[1], shape[2], 1]), new ByteRows(digits, shape[0], [], areCodes: true)]);
+        var codes = new ByteRows(digits, second, shape[0], [], areCodes: true);
+        var schema = new DataSchema([new DataColumn("images", DType.Float, [shape[1], shape[2], 1]), Columns.Of("labels", codes)], shape[0]);
+        return new SourceRows(schema, [new ByteRows(pixels, first, shape[0], [shape[1], shape[2], 1]), codes]);
     }
 
-    private static (byte[] Values, int[] Shape) ReadBytes(string path) => Files.ReadUnpacked(path, stream =>
+    private static (ByteStore Values, long Start, int[] Shape) Open(string path, long memory)
     {
-        Span<byte> word = stackalloc byte[4];
-        stream.ReadExactly(word);
-        if (word[0] != 0 || word[1] != 0 || word[3] is 0 or > 8)
+        ByteStore store = ByteStore.Of(path, memory);
+        var word = new byte[4];
+        ReadOnlySpan<byte> start = Word(0);
+        if (start[0] != 0 || start[1] != 0 || start[3] is 0 or > 8)
         {
             throw new DataFormatException(path, "this is no IDX file", "IDX files are those of MNIST, such as train-images-idx3-ubyte.gz");
         }
 
-        if (word[2] != Bytes)
+        if (start[2] != Bytes)
         {
-            throw new DataFormatException(path, $"its elements are of type 0x{word[2]:x2}, not bytes", "Only IDX files of unsigned bytes (idx…-ubyte) are read");
+            throw new DataFormatException(path, $"its elements are of type 0x{start[2]:x2}, not bytes", "Only IDX files of unsigned bytes (idx…-ubyte) are read");
         }
 
-        var shape = new int[word[3]];
+        var shape = new int[start[3]];
         long length = 1;
         for (int i = 0; i < shape.Length; i++)
         {
-            stream.ReadExactly(word);
-            uint size = BinaryPrimitives.ReadUInt32BigEndian(word);
-            length *= size;
-            if (size > int.MaxValue || length > Array.MaxLength)
+            uint size = BinaryPrimitives.ReadUInt32BigEndian(Word(i + 1));
+            if (size > int.MaxValue || (length *= size) > long.MaxValue >> 33)
             {
                 throw new DataFormatException(path, "its sizes are too large", "The file is damaged, or no IDX file");
             }
@@ -66,20 +68,11 @@ internal static class Idx
             shape[i] = (int)size;
         }
 
-        // Read as it comes: a file that claims more than it holds costs no memory.
-        using var values = new MemoryStream();
-        var buffer = new byte[1 << 16];
-        while (values.Length < length)
-        {
-            int n = stream.Read(buffer, 0, (int)Math.Min(buffer.Length, length - values.Length));
-            if (n == 0)
-            {
-                throw new EndOfStreamException();
-            }
+        long first = 4 * (shape.Length + 1);
+        return store.Length >= first + length ? (store, first, shape) : throw Short();
 
-            values.Write(buffer, 0, n);
-        }
+        ReadOnlySpan<byte> Word(int index) => store.Length >= 4 * (index + 1) ? store.Read(4 * index, word) : throw Short();
 
-        return (values.ToArray(), shape);
-    });
+        DataFormatException Short() => new(path, "the file ends early", "Write or download it again");
+    }
 }

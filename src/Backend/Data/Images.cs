@@ -8,7 +8,11 @@ internal static class Images
 {
     private static readonly string[] _endings = [".png", ".jpg", ".jpeg", ".bmp", ".gif"];
 
-    public static SourceRows Read(string folder, DataColumn? known)
+    /// <param name="folder">The folder of folders.</param>
+    /// <param name="size">Height and width; null for those that all have.</param>
+    /// <param name="known">The classes where other data have fixed them.</param>
+    /// <param name="memory">The most bytes of pixels that are held in memory.</param>
+    public static SourceRows Read(string folder, (int Height, int Width)? size, DataColumn? known, long memory)
     {
         (string[] classes, List<(string Path, int Label)> files) = Find(folder);
         if (known is { ClassNames.Count: > 0 })
@@ -19,13 +23,13 @@ internal static class Images
             classes = names;
         }
 
-        (int height, int width, int channels) = Sizes(files);
+        (int height, int width, int channels) = Sizes(files, size);
         long bytes = (long)files.Count * height * width * channels;
         var rows = new ImageRows([.. files.Select(static f => f.Path)], height, width, channels);
         ColumnRows images = rows;
-        if (bytes <= Math.Min(Array.MaxLength, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8))
+        if (bytes <= Math.Min(Array.MaxLength, memory))
         {
-            images = new ByteRows(rows.Decode(), files.Count, [height, width, channels]);
+            images = new ByteRows(new MemoryBytes(rows.Decode(), bytes), 0, files.Count, [height, width, channels]);
         }
 
         var schema = new DataSchema(
@@ -66,9 +70,9 @@ internal static class Images
         }
     }
 
-    private static (int Height, int Width, int Channels) Sizes(List<(string Path, int Label)> files)
+    private static (int Height, int Width, int Channels) Sizes(List<(string Path, int Label)> files, (int Height, int Width)? wanted)
     {
-        (int Height, int Width) size = default;
+        (int Height, int Width) size = wanted ?? default;
         int channels = 1;
         foreach ((string path, _) in files)
         {
@@ -77,15 +81,52 @@ internal static class Images
             {
                 size = (info.Height, info.Width);
             }
-            else if (size != (info.Height, info.Width))
+            else if (wanted is null && size != (info.Height, info.Width))
             {
-                throw new DataFormatException(path, $"it has {info.Width}×{info.Height} pixels, and {files[0].Path} has {size.Width}×{size.Height}", "Give all images one size");
+                throw new DataFormatException(path, $"it has {info.Width}×{info.Height} pixels, and {files[0].Path} has {size.Width}×{size.Height}", $"Bring all to one size: images(path, size = ({size.Height}, {size.Width}))");
             }
 
             channels = info.ColorComponents is ColorComponents.Grey or ColorComponents.GreyAlpha ? channels : 3;
         }
 
         return (size.Height, size.Width, channels);
+    }
+
+    /// <summary>
+    /// [outer, from, inner] as [outer, to, inner]: each place takes from those around its centre by a triangle that is as wide as what becomes one place, at least one to each
+    /// side.
+    /// </summary>
+    private static byte[] Resized(byte[] pixels, int outer, int from, int to, int inner)
+    {
+        if (from == to)
+        {
+            return pixels;
+        }
+
+        var result = new byte[outer * to * inner];
+        double scale = (double)from / to, reach = Math.Max(1, scale);
+        for (int i = 0; i < to; i++)
+        {
+            double centre = (i + 0.5) * scale;
+            int first = Math.Max(0, (int)Math.Floor(centre - reach)), last = Math.Min(from - 1, (int)Math.Ceiling(centre + reach) - 1);
+            double[] weights = [.. Enumerable.Range(first, last - first + 1).Select(j => Math.Max(0, 1 - (Math.Abs(j + 0.5 - centre) / reach)))];
+            double total = weights.Sum();
+            for (int o = 0; o < outer; o++)
+            {
+                for (int k = 0; k < inner; k++)
+                {
+                    double sum = 0;
+                    for (int j = first; j <= last; j++)
+                    {
+                        sum += weights[j - first] * pixels[(((o * from) + j) * inner) + k];
+                    }
+
+                    result[(((o * to) + i) * inner) + k] = (byte)Math.Round(sum / total);
+                }
+            }
+        }
+
+        return result;
     }
 
     private static DataFormatException Damaged(string path, Exception? e) =>
@@ -101,7 +142,7 @@ internal static class Images
             int bytes = Width * SizeOf(type);
             for (int i = 0; i < rows.Length; i++)
             {
-                new ByteRows(Decode(rows[i]), 1, Shape).Fill([0], to.Slice(i * bytes, bytes), type);
+                new ByteRows(new MemoryBytes(Decode(rows[i]), Width), 0, 1, Shape).Fill([0], to.Slice(i * bytes, bytes), type);
             }
         }
 
@@ -127,7 +168,8 @@ internal static class Images
             });
             try
             {
-                byte[] pixels = ImageResult.FromMemory(packed, channels == 1 ? ColorComponents.Grey : ColorComponents.RedGreenBlue).Data;
+                ImageResult image = ImageResult.FromMemory(packed, channels == 1 ? ColorComponents.Grey : ColorComponents.RedGreenBlue);
+                byte[] pixels = Resized(Resized(image.Data, 1, image.Height, height, image.Width * channels), height, image.Width, width, channels);
                 return pixels.Length == Width ? pixels : throw Damaged(paths[row], null);
             }
             catch (Exception e) when (e is not (DataFormatException or OutOfMemoryException))

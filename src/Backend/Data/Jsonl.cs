@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Dnn.Graph;
 
@@ -6,11 +7,17 @@ namespace Dnn.Backend;
 /// <summary>Reads a <see cref="JsonlSource"/>: the first line says what each field holds.</summary>
 internal static class Jsonl
 {
-    public static SourceRows Read(string path, JsonlSource source, DataSchema? known) => Files.ReadUnpacked(path, stream =>
+    /// <param name="path">The file.</param>
+    /// <param name="source">Which fields to take.</param>
+    /// <param name="known">What other data have fixed.</param>
+    /// <param name="memory">The most bytes of rows that are held in memory.</param>
+    public static SourceRows Read(string path, JsonlSource source, DataSchema? known, long memory) => Files.ReadUnpacked(path, stream =>
     {
         using var reader = new StreamReader(stream);
         Field[]? fields = null;
-        int line = 0, rows = 0;
+        RowStore? store = null;
+        var row = new List<double>();
+        int line = 0;
         while (reader.ReadLine() is { } text)
         {
             line++;
@@ -37,24 +44,35 @@ internal static class Jsonl
                         throw new DataFormatException(where, $"there is no field '{field.Key}'", Suggestion.Sentence(field.Key, [.. record.EnumerateObject().Select(static p => p.Name)]));
                     }
 
-                    field.Add(value, where);
+                    field.Add(value, where, row);
                 }
+
+                store ??= new RowStore(row.Count, memory);
+                store.Append(CollectionsMarshal.AsSpan(row));
+                row.Clear();
             }
             catch (JsonException e)
             {
                 throw new DataFormatException(where, $"this line is no JSON: {e.Message.Split(". ")[0].TrimEnd('.')}", "Write a JSON object on each line", e);
             }
-
-            rows++;
         }
 
-        if (fields is null)
+        if (fields is null || store is null)
         {
             throw new DataFormatException(path, "there are no records in it", "Check that it is the right file");
         }
 
-        (DataColumn Column, Tensor Values)[] columns = [.. fields.Select(f => f.Finish(path, rows, known?.Find(f.Name)))];
-        return new SourceRows(new DataSchema(columns.Select(static c => c.Column).ToValueList(), rows), [.. columns.Select(static c => c.Values)]);
+        store.Complete();
+        var (columns, values, at) = (new List<DataColumn>(), new List<ColumnRows>(), 0);
+        foreach (Field field in fields)
+        {
+            (DataColumn column, ColumnRows rows) = field.Finish(path, store, at, known?.Find(field.Name));
+            columns.Add(column);
+            values.Add(rows.IsSlow ? rows : new TensorRows(rows.ToTensor()));
+            at += rows.Width;
+        }
+
+        return new SourceRows(new DataSchema(columns.ToValueList(), store.Count), [.. values]);
     });
 
     private static Field[] Start(string where, JsonlSource source, JsonElement first)
@@ -71,8 +89,7 @@ internal static class Jsonl
     /// <summary>The values of one field.</summary>
     private sealed class Field(string name, string key)
     {
-        private readonly List<double> numbers = [];
-        private readonly List<string> texts = [];
+        private readonly Dictionary<string, int> codes = new(StringComparer.Ordinal);
         private readonly List<int> sizes = [];
         private JsonValueKind kind = JsonValueKind.Undefined;
         private bool isWhole = true;
@@ -81,32 +98,32 @@ internal static class Jsonl
 
         public string Key => key;
 
-        public void Add(JsonElement value, string where)
-        {
-            bool isFirst = kind == JsonValueKind.Undefined;
-            Add(value, where, 0, isFirst);
-        }
+        /// <summary>Appends the field's numbers, or the codes of its texts, to those of the row.</summary>
+        public void Add(JsonElement value, string where, List<double> row) => Add(value, where, 0, kind == JsonValueKind.Undefined, row);
 
-        public (DataColumn Column, Tensor Values) Finish(string path, int rows, DataColumn? known)
+        /// <param name="path">The file.</param>
+        /// <param name="store">All rows.</param>
+        /// <param name="at">Where the field's numbers begin in a row.</param>
+        /// <param name="known">The classes where other data have fixed them.</param>
+        public (DataColumn Column, ColumnRows Values) Finish(string path, RowStore store, int at, DataColumn? known)
         {
-            int[] shape = [rows, .. sizes];
-            if (kind == JsonValueKind.String)
+            if (kind != JsonValueKind.String)
             {
-                string[] names = known is { ClassNames.Count: > 0 } ? [.. known.ClassNames] : [.. texts.Distinct().Order(StringComparer.Ordinal)];
-                Dictionary<string, int> codes = names.Select(static (n, i) => KeyValuePair.Create(n, i)).ToDictionary(StringComparer.Ordinal);
-                long[] labels = [.. texts.Select(t => codes.TryGetValue(t, out int code) ? (long)code
-                    : throw new DataFormatException(path, $"field '{key}': the class '{t}' is not one of the training data's", Suggestion.Sentence(t, names)))];
-                return (new DataColumn(name, DType.I64, sizes.ToValueList()) { Classes = names.Length, ClassNames = names.ToValueList(), IsTarget = Columns.IsTarget(name) }, Tensor.Create(labels, shape));
+                var values = new StoredColumns(store, at, null, kind == JsonValueKind.True ? DType.Bool : isWhole ? DType.I64 : DType.F64, [.. sizes]);
+                return (Columns.Of(name, values), values);
             }
 
-            Tensor values = kind == JsonValueKind.True ? Tensor.Create(numbers.Select(static v => v != 0).ToArray(), shape)
-                : isWhole ? Tensor.Create(numbers.Select(static v => (long)v).ToArray(), shape)
-                : Tensor.Create(numbers.ToArray(), shape);
-            return (Columns.Of(name, values), values);
+            string[] names = known is { ClassNames.Count: > 0 } ? [.. known.ClassNames] : [.. codes.Keys.Order(StringComparer.Ordinal)];
+            Dictionary<string, int> places = names.Select(static (n, i) => KeyValuePair.Create(n, i)).ToDictionary(StringComparer.Ordinal);
+            int[] classes = [.. codes.OrderBy(static c => c.Value).Select(c => places.TryGetValue(c.Key, out int place) ? place
+                : throw new DataFormatException(path, $"field '{key}': the class '{c.Key}' is not one of the training data's", Suggestion.Sentence(c.Key, names)))];
+            return (
+                new DataColumn(name, DType.I64, sizes.ToValueList()) { Classes = names.Length, ClassNames = names.ToValueList(), IsTarget = Columns.IsTarget(name) },
+                new StoredColumns(store, at, classes, DType.I64, [.. sizes]));
         }
 
         // Nesting is bounded by the parser's own limit.
-        private void Add(JsonElement value, string where, int depth, bool isFirst)
+        private void Add(JsonElement value, string where, int depth, bool isFirst, List<double> row)
         {
             if (value.ValueKind == JsonValueKind.Array)
             {
@@ -128,7 +145,7 @@ internal static class Jsonl
 
                 foreach (JsonElement item in value.EnumerateArray())
                 {
-                    Add(item, where, depth + 1, isFirst);
+                    Add(item, where, depth + 1, isFirst, row);
                 }
 
                 return;
@@ -148,7 +165,13 @@ internal static class Jsonl
 
             if (kind == JsonValueKind.String)
             {
-                texts.Add(value.GetString()!);
+                string text = value.GetString()!;
+                if (!codes.TryGetValue(text, out int code))
+                {
+                    codes.Add(text, code = codes.Count);
+                }
+
+                row.Add(code);
                 return;
             }
 
@@ -159,7 +182,7 @@ internal static class Jsonl
             }
 
             isWhole = isWhole && Math.Abs(number) < 1L << 53 && (kind == JsonValueKind.True || value.TryGetInt64(out _));
-            numbers.Add(number);
+            row.Add(number);
         }
     }
 }

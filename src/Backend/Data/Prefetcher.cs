@@ -10,7 +10,7 @@ namespace Dnn.Backend;
 internal sealed class Prefetcher : IDisposable
 {
     private readonly Feeder feeder;
-    private readonly Session session;
+    private readonly DType floats;
     private readonly DataSplit split;
     private readonly Augmenter? augmenter;
     private readonly SemaphoreSlim wanted = new(0), ready = new(0);
@@ -21,15 +21,15 @@ internal sealed class Prefetcher : IDisposable
     private ExceptionDispatchInfo? failure;
     private volatile bool isOver;
 
-    public Prefetcher(Feeder feeder, Session session, DataSplit split, Augmenter? augmenter)
+    public Prefetcher(Feeder feeder, DType floats, DataSplit split, Augmenter? augmenter)
     {
-        (this.feeder, this.session, this.split, this.augmenter) = (feeder, session, split, augmenter);
+        (this.feeder, this.floats, this.split, this.augmenter) = (feeder, floats, split, augmenter);
         thread = new Thread(Work) { IsBackground = true, Name = "prefetch" };
         thread.Start();
     }
 
     /// <summary>Feeds a batch, and begins with the one after it.</summary>
-    public void Feed(Batches batches, long epoch, int batch)
+    public void Feed(Session session, Batches batches, long epoch, int batch)
     {
         var chosen = batches[batch];
         if (next is { } waiting)
@@ -95,7 +95,7 @@ internal sealed class Prefetcher : IDisposable
 
             try
             {
-                feeder.Stage(split, rows.AsSpan(0, next!.Value.Count), session.Options.Float, augmenter, next.Value.Epoch, staged);
+                feeder.Stage(split, rows.AsSpan(0, next!.Value.Count), floats, augmenter, next.Value.Epoch, staged);
             }
             catch (Exception e)
             {

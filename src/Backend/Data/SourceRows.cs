@@ -22,20 +22,23 @@ internal static class Columns
     /// <summary>Whether a column is to be predicted, by its name, where nothing else says so.</summary>
     public static bool IsTarget(string name) => Array.IndexOf(_targets, name) >= 0;
 
-    /// <summary>The column of an array [N, …]; whole numbers from 0 are classes.</summary>
-    public static DataColumn Of(string name, Tensor values)
+    /// <summary>The column of rows; whole numbers from 0 are classes.</summary>
+    public static DataColumn Of(string name, ColumnRows values)
     {
-        var column = new DataColumn(name, values.DType.IsFloat() ? DType.Float : values.DType, values.Shape.Skip(1).ToValueList()) { IsTarget = IsTarget(name) };
+        var column = new DataColumn(name, values.DType.IsFloat() ? DType.Float : values.DType, values.Shape.ToValueList()) { IsTarget = IsTarget(name) };
         if (values.DType != DType.I64)
         {
             return column;
         }
 
-        (long least, long most) = (0, -1);
-        foreach (long value in values.AsSpan<long>())
+        (double least, double most) = (0, -1);
+        values.Visit(row =>
         {
-            (least, most) = (Math.Min(least, value), Math.Max(most, value));
-        }
+            foreach (double value in row.Span)
+            {
+                (least, most) = (Math.Min(least, value), Math.Max(most, value));
+            }
+        });
 
         return least >= 0 && most is >= 0 and < int.MaxValue ? column with { Classes = (int)most + 1 } : column;
     }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
 using Dnn.Graph;
@@ -74,80 +75,81 @@ public sealed class Vocabulary
 /// <summary>Reads a <see cref="TextSource"/>; gzip is unpacked.</summary>
 internal static class Texts
 {
+    private const int ChunkBytes = 1 << 16;
+
     /// <param name="path">The file.</param>
     /// <param name="source">How it is cut.</param>
     /// <param name="known">The tokens where another text has fixed them.</param>
-    public static SourceRows Read(string path, TextSource source, DataColumn? known)
+    /// <param name="memory">The most bytes that are held in memory.</param>
+    public static SourceRows Read(string path, TextSource source, DataColumn? known, long memory)
     {
         if (source.Context < 1)
         {
             throw new DataFormatException(source.Name, $"context = {source.Context} is out of range", "Give context from 1");
         }
 
-        byte[] bytes = Files.ReadUnpacked(path, static stream =>
-        {
-            using var memory = new MemoryStream();
-            stream.CopyTo(memory);
-            return memory.ToArray();
-        });
-        DataColumn column;
-        int length;
-        Func<int, int, ColumnRows> windows;
-        if (source.Tokens == TextTokens.Bytes)
-        {
-            length = bytes.Length;
-            column = new DataColumn("tokens", DType.I64, [source.Context]) { Classes = 256 };
-            windows = (rows, shift) => new WindowRows<byte>(bytes, rows, source.Context, shift);
-        }
-        else
-        {
-            (int[] tokens, string[] names) = Characters(path, bytes, known);
-            length = tokens.Length;
-            column = new DataColumn("tokens", DType.I64, [source.Context]) { Classes = names.Length, ClassNames = names.ToValueList() };
-            windows = (rows, shift) => new WindowRows<int>(tokens, rows, source.Context, shift);
-        }
-
-        int count = (length - 1) / source.Context;
+        ByteStore text = ByteStore.Of(path, memory);
+        (ByteStore Tokens, StoredType Type, string[] Names) found = source.Tokens == TextTokens.Bytes ? (text, StoredType.U8, []) : Characters(path, text, known, memory);
+        var column = new DataColumn("tokens", DType.I64, [source.Context]) { Classes = found.Names.Length == 0 ? 256 : found.Names.Length, ClassNames = found.Names.ToValueList() };
+        long length = found.Tokens.Length / found.Type.Size();
+        int count = (int)Math.Min((length - 1) / source.Context, int.MaxValue);
         return count >= 1
-            ? new SourceRows(new DataSchema([column, column with { Name = "next", IsTarget = true }], count), [windows(count, 0), windows(count, 1)])
+            ? new SourceRows(new DataSchema([column, column with { Name = "next", IsTarget = true }], count), [Windows(0), Windows(1)])
             {
                 Metadata = new Dictionary<string, string> { [Vocabulary.KindKey] = source.Tokens == TextTokens.Bytes ? "bytes" : "chars" },
             }
             : throw new DataFormatException(path, $"the text has {length} tokens, and a row takes context + 1 = {source.Context + 1}", "Give a smaller context, or a longer text");
+
+        // Row i has the tokens from i · context + shift on.
+        StoredRows Windows(int shift) => new(found.Tokens, shift * found.Type.Size(), found.Type, !BitConverter.IsLittleEndian, count, [source.Context]);
     }
 
-    private static (int[] Tokens, string[] Names) Characters(string path, byte[] bytes, DataColumn? known)
+    private static (ByteStore Tokens, StoredType Type, string[] Names) Characters(string path, ByteStore text, DataColumn? known, long memory)
     {
-        ReadOnlySpan<byte> rest = bytes;
-        if (rest.StartsWith((ReadOnlySpan<byte>)[0xef, 0xbb, 0xbf]))
+        string[] names = known is { ClassNames.Count: > 0 } ? [.. known.ClassNames] : [.. Runes(path, text).Distinct().Order().Select(static r => r.ToString())];
+        var tokenOf = names.Select(static (c, i) => (Rune: c.EnumerateRunes().First(), i)).ToDictionary(static p => p.Rune, static p => p.i);
+        StoredType type = names.Length <= 1 << 8 ? StoredType.U8 : names.Length <= 1 << 16 ? StoredType.U16 : StoredType.I32;
+        var tokens = new ByteStoreBuilder(memory);
+        Span<byte> word = stackalloc byte[sizeof(int)];
+        int line = 1;
+        foreach (Rune rune in Runes(path, text))
         {
-            rest = rest[3..];
+            int token = tokenOf.TryGetValue(rune, out int code)
+                ? code
+                : throw new DataFormatException($"{path}:{line}", $"the character '{rune}' is not among the {names.Length} of the text that was trained on", "Take it out, or train on both");
+            BinaryPrimitives.WriteInt32LittleEndian(word, token);
+            tokens.Append(word[..type.Size()]);
+            line += rune.Value == '\n' ? 1 : 0;
         }
 
-        var runes = new List<Rune>(rest.Length);
-        while (rest.Length > 0)
+        return (tokens.Complete(), type, names);
+    }
+
+    /// <summary>The characters of a text in UTF-8, without a byte order mark at its beginning.</summary>
+    private static IEnumerable<Rune> Runes(string path, ByteStore text)
+    {
+        var chunk = new byte[ChunkBytes];
+        ReadOnlyMemory<byte> bom = new byte[] { 0xef, 0xbb, 0xbf };
+        long at = text.Length >= 3 && text.Read(0, chunk.AsSpan(0, 3)).SequenceEqual(bom.Span) ? 3 : 0;
+        while (at < text.Length)
         {
-            if (Rune.DecodeFromUtf8(rest, out Rune rune, out int used) != System.Buffers.OperationStatus.Done)
+            int length = (int)Math.Min(ChunkBytes, text.Length - at), used = 0;
+            bool isLast = at + length == text.Length;
+            text.Read(at, chunk.AsSpan(0, length)).CopyTo(chunk);
+
+            // A character that the chunk cuts belongs to the next one.
+            while (used < length && (isLast || length - used >= 4))
             {
-                throw new DataFormatException(path, $"byte {bytes.Length - rest.Length + 1} is no UTF-8", "Save the file as UTF-8, or read it with tokens = \"bytes\"");
+                if (Rune.DecodeFromUtf8(chunk.AsSpan(used, length - used), out Rune rune, out int size) != System.Buffers.OperationStatus.Done)
+                {
+                    throw new DataFormatException(path, $"byte {at + used + 1} is no UTF-8", "Save the file as UTF-8, or read it with tokens = \"bytes\"");
+                }
+
+                used += size;
+                yield return rune;
             }
 
-            runes.Add(rune);
-            rest = rest[used..];
+            at += used;
         }
-
-        string[] names = known is { ClassNames.Count: > 0 } ? [.. known.ClassNames] : [.. runes.Distinct().Order().Select(static r => r.ToString())];
-        var tokenOf = names.Select(static (c, i) => (Rune: c.EnumerateRunes().First(), i)).ToDictionary(static p => p.Rune, static p => p.i);
-        var tokens = new int[runes.Count];
-        int line = 1;
-        for (int i = 0; i < tokens.Length; i++)
-        {
-            tokens[i] = tokenOf.TryGetValue(runes[i], out int token)
-                ? token
-                : throw new DataFormatException($"{path}:{line}", $"the character '{runes[i]}' is not among the {names.Length} of the text that was trained on", "Take it out, or train on both");
-            line += runes[i].Value == '\n' ? 1 : 0;
-        }
-
-        return (tokens, names);
     }
 }

@@ -49,6 +49,26 @@ public static class Npy
     /// <param name="length">The number of bytes that the stream has.</param>
     internal static Tensor Read(Stream stream, string where, long length)
     {
+        return ReadData(stream, where, ReadHeader(stream, where, length));
+    }
+
+    internal static Tensor ReadData(Stream stream, string where, NpyHeader header)
+    {
+        try
+        {
+            return header.Fortran && header.Shape.Length > 1
+                ? RowMajor(Stored.Read(stream, header.Type, header.BigEndian, [.. header.Shape.Reverse()]))
+                : Stored.Read(stream, header.Type, header.BigEndian, header.Shape);
+        }
+        catch (OverflowException e)
+        {
+            throw new DataFormatException(where, "an unsigned 64-bit integer is beyond 2^63 - 1, the largest i64", "Save it with .astype('int64')", e);
+        }
+    }
+
+    /// <summary>Reads up to the data, which the length has room for exactly.</summary>
+    internal static NpyHeader ReadHeader(Stream stream, string where, long length)
+    {
         Span<byte> start = stackalloc byte[12];
         if (length < 10)
         {
@@ -115,16 +135,7 @@ public static class Npy
                 where, $"{length - expected} bytes follow the array of shape ({string.Join(", ", header.Shape)})", "Save one array a file, or several with numpy.savez");
         }
 
-        try
-        {
-            return header.Fortran && header.Shape.Length > 1
-                ? RowMajor(Stored.Read(stream, header.Type, header.BigEndian, [.. header.Shape.Reverse()]))
-                : Stored.Read(stream, header.Type, header.BigEndian, header.Shape);
-        }
-        catch (OverflowException e)
-        {
-            throw new DataFormatException(where, "an unsigned 64-bit integer is beyond 2^63 - 1, the largest i64", "Save it with .astype('int64')", e);
-        }
+        return header;
     }
 
     // Fortran order is the row-major order of the transpose: transposes back.

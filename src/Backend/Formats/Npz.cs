@@ -13,9 +13,15 @@ public static class Npz
 
     /// <summary>Reads all arrays of a file; the names are those of the entries without <c>.npy</c>.</summary>
     /// <exception cref="DataFormatException">The file is missing or damaged, or one of its arrays is.</exception>
-    public static IReadOnlyDictionary<string, Tensor> Read(string path) => Files.Read(path, stream =>
+    public static IReadOnlyDictionary<string, Tensor> Read(string path) => Read(path, Npy.Read);
+
+    /// <summary>The arrays of a file, of which more than the limit stays on the disk.</summary>
+    internal static IEnumerable<StoredArray> Open(string path, long memory) =>
+        Read(path, (content, where, length) => StoredArray.From(content, where, length, memory)).Select(static a => a.Value with { Name = a.Key });
+
+    private static Dictionary<string, T> Read<T>(string path, Func<Stream, string, long, T> read) => Files.Read(path, stream =>
     {
-        var arrays = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        var arrays = new Dictionary<string, T>(StringComparer.Ordinal);
         string where = path;
         try
         {
@@ -34,7 +40,7 @@ public static class Npz
                 }
 
                 using Stream content = entry.Open();
-                if (!arrays.TryAdd(entry.FullName[..^Extension.Length], Npy.Read(content, where, entry.Length)))
+                if (!arrays.TryAdd(entry.FullName[..^Extension.Length], read(content, where, entry.Length)))
                 {
                     throw new DataFormatException(where, "two entries have this name", "Write the file again");
                 }

@@ -23,6 +23,34 @@ public static class Safetensors
     /// <exception cref="DataFormatException">The file is missing or damaged, or has a type that has no counterpart.</exception>
     public static Weights Read(string path) => Files.Read(path, stream =>
     {
+        (List<Entry> entries, List<KeyValuePair<string, string>> metadata) = ReadHeader(path, stream);
+        var tensors = new List<KeyValuePair<string, Tensor>>(entries.Count);
+        foreach (Entry entry in entries)
+        {
+            try
+            {
+                tensors.Add(new(entry.Name, Stored.Read(stream, entry.Type, bigEndian: false, entry.Shape)));
+            }
+            catch (OverflowException e)
+            {
+                throw new DataFormatException(path, $"tensor '{entry.Name}' has a U64 beyond 2^63 - 1, the largest i64", "Store it as I64", e);
+            }
+        }
+
+        return Weights.From(tensors, metadata);
+    });
+
+    /// <summary>The tensors of a file, of which more than the limit stays on the disk.</summary>
+    internal static IEnumerable<StoredArray> Open(string path, long memory)
+    {
+        (List<Entry> entries, long start) = Files.Read(path, stream => (ReadHeader(path, stream).Entries, stream.Position));
+        ByteStore store = ByteStore.Of(path, memory, unpack: false);
+        return entries.Select(e => new StoredArray(e.Name, e.Type, false, e.Shape, store, start + e.Begin));
+    }
+
+    /// <summary>Reads up to the data, which the file is checked to have.</summary>
+    private static (List<Entry> Entries, List<KeyValuePair<string, string>> Metadata) ReadHeader(string path, Stream stream)
+    {
         long length = stream.Length;
         if (length < 8)
         {
@@ -47,21 +75,8 @@ public static class Safetensors
         var metadata = new List<KeyValuePair<string, string>>();
         List<Entry> entries = ParseHeader(path, header, metadata);
         CheckLayout(path, entries, length - 8 - (long)headerLength);
-        var tensors = new List<KeyValuePair<string, Tensor>>(entries.Count);
-        foreach (Entry entry in entries)
-        {
-            try
-            {
-                tensors.Add(new(entry.Name, Stored.Read(stream, entry.Type, bigEndian: false, entry.Shape)));
-            }
-            catch (OverflowException e)
-            {
-                throw new DataFormatException(path, $"tensor '{entry.Name}' has a U64 beyond 2^63 - 1, the largest i64", "Store it as I64", e);
-            }
-        }
-
-        return Weights.From(tensors, metadata);
-    });
+        return (entries, metadata);
+    }
 
     /// <summary>
     /// Writes the tensors and metadata; an existing file is replaced at once when all is on the disk. The same weights give the same bytes.

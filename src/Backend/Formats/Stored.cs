@@ -39,13 +39,22 @@ internal static class Stored
         _ => 8,
     };
 
-    /// <summary>What a tensor's type is called in files.</summary>
-    public static StoredType Of(DType type) => type switch
+    /// <summary>What the elements become.</summary>
+    public static DType DType(this StoredType type) => type switch
     {
-        DType.F32 => StoredType.F32,
-        DType.F64 => StoredType.F64,
-        DType.I64 => StoredType.I64,
-        DType.Bool => StoredType.Bool,
+        StoredType.Bool => Graph.DType.Bool,
+        StoredType.F16 or StoredType.BF16 or StoredType.F32 => Graph.DType.F32,
+        StoredType.F64 => Graph.DType.F64,
+        _ => Graph.DType.I64,
+    };
+
+    /// <summary>What a tensor's type is called in files.</summary>
+    public static StoredType Of(Graph.DType type) => type switch
+    {
+        Graph.DType.F32 => StoredType.F32,
+        Graph.DType.F64 => StoredType.F64,
+        Graph.DType.I64 => StoredType.I64,
+        Graph.DType.Bool => StoredType.Bool,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
     };
 
@@ -79,9 +88,9 @@ internal static class Stored
     {
         switch (tensor.DType)
         {
-            case DType.F32: Write<float>(stream, tensor); break;
-            case DType.F64: Write<double>(stream, tensor); break;
-            case DType.I64: Write<long>(stream, tensor); break;
+            case Graph.DType.F32: Write<float>(stream, tensor); break;
+            case Graph.DType.F64: Write<double>(stream, tensor); break;
+            case Graph.DType.I64: Write<long>(stream, tensor); break;
             default: Write<bool>(stream, tensor); break;
         }
     }
@@ -155,7 +164,8 @@ internal static class Stored
         return result;
     }
 
-    private static void Swap(Span<byte> bytes, int size)
+    /// <summary>Reverses the bytes of each element.</summary>
+    public static void Swap(Span<byte> bytes, int size)
     {
         switch (size)
         {

@@ -73,7 +73,7 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
             ? new ChannelStep<T>(input, kernel, target, plan, pool)
             : new ProductStep<T>(input, kernel, target, plan, isPacked, pool);
 
-    /// <summary>A unit is a block of rows of one group with some of its panels.</summary>
+    /// <summary>A unit is a block of rows of one group with some of its panels: all blocks with the first panels, then all with the next, so that threads share panels out evenly.</summary>
     private sealed unsafe class ProductStep<T>(T* input, T* kernel, T* target, ConvPlan plan, bool isPacked, WorkerPool pool)
         : RangeStep(pool, plan.Groups.Size * Blocks(plan, pool) * Slices(plan, pool), 1, plan.Flops * 0.012)
         where T : unmanaged, INumberBase<T>
@@ -90,7 +90,7 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
             var packedSize = product.Depth * products.PaddedColumns(product);
             for (var unit = start; unit < end; unit++)
             {
-                var (rest, slice) = Math.DivRem(unit, slices);
+                var (slice, rest) = Math.DivRem(unit, plan.Groups.Size * blocks);
                 var (group, at) = Math.DivRem(rest, blocks);
                 products.Run(
                     product,
@@ -99,17 +99,19 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
             }
         }
 
-        private static long Block(ConvPlan plan, WorkerPool pool)
-        {
-            var block = plan.Product.UnitBlock(sizeof(T));
-            return Products.Of<T>().Panels(plan.Product) > 1 ? block : Math.Clamp(OverlappedPlan.Ceiling(plan.Product.UnitCount, pool.Threads), 1, block);
-        }
+        /// <summary>Units at a time: as many for each thread, as far as their results stay in the cache.</summary>
+        private static long Block(ConvPlan plan, WorkerPool pool) =>
+            Math.Max(1, OverlappedPlan.Even(OverlappedPlan.Ceiling(plan.Product.UnitCount, pool.Threads), plan.Product.UnitBlock(sizeof(T))));
 
         private static long Blocks(ConvPlan plan, WorkerPool pool) => OverlappedPlan.Ceiling(plan.Product.UnitCount, Block(plan, pool));
 
-        /// <summary>Parts of the columns, where blocks of rows are too few for the threads.</summary>
-        private static long Slices(ConvPlan plan, WorkerPool pool) =>
-            plan.Groups.Size * Blocks(plan, pool) >= 4 * pool.Threads ? 1 : Math.Max(1, Math.Min(pool.Threads, Products.Of<T>().Panels(plan.Product)));
+        /// <summary>Parts of the columns, where blocks of rows do not fill the threads to within an eighth.</summary>
+        private static long Slices(ConvPlan plan, WorkerPool pool)
+        {
+            var blocks = plan.Groups.Size * Blocks(plan, pool);
+            var isFilled = blocks * 8 >= OverlappedPlan.Ceiling(blocks, pool.Threads) * pool.Threads * 7;
+            return isFilled ? 1 : Math.Max(1, Math.Min(pool.Threads, Products.Of<T>().Panels(plan.Product)));
+        }
     }
 
     /// <summary>A unit is a block of rows with all channels.</summary>

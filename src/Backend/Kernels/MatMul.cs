@@ -95,8 +95,9 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
 
     public override bool IsMovable => true;
 
-    public override unsafe Step Bind(void** pointers, Engine engine) => type == DType.F32
-        ? new SingleStep((float**)pointers, plan, isPacked, engine.MatrixProduct)
+    public override unsafe Step Bind(void** pointers, Engine engine) => isPacked && plan.M == 1 && plan.Flops < Gemm.MinParallelWork
+        ? type == DType.F32 ? new RowStep<float>((float**)pointers, plan) : new RowStep<double>((double**)pointers, plan)
+        : type == DType.F32 ? new SingleStep((float**)pointers, plan, isPacked, engine.MatrixProduct)
         : new DoubleStep((double**)pointers, plan, isPacked, engine.MatrixProduct);
 
     private static unsafe MatrixProductArgs<T> Args<T>(ProductPlan plan, bool isPacked, T* a, T* b, T* c)
@@ -147,6 +148,21 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
         }
 
         protected abstract void Multiply(long a, long b, long c);
+    }
+
+    /// <summary>A row times a packed matrix: what a recurrence does at every step.</summary>
+    private sealed unsafe class RowStep<T>(T** pointers, ProductPlan plan) : Step
+        where T : unmanaged
+    {
+        private readonly IProducts<T> products = Products.Of<T>();
+        private readonly nint stride = (nint)plan.Inner.A;
+        private bool backwards;
+
+        public override void Run()
+        {
+            products.MultiplyRow(plan.N, plan.K, pointers[0], stride, pointers[1], pointers[2], accumulate: false, backwards);
+            backwards = !backwards;
+        }
     }
 
     private sealed unsafe class SingleStep(float** pointers, ProductPlan plan, bool isPacked, IMatrixProduct product) : ProductStep(plan)

@@ -7,8 +7,8 @@ namespace Dnn.Backend;
 
 /// <summary>Our matrix product for any MathNet program: <c>LinearAlgebraControl.Provider = new DnnLinearAlgebraProvider();</c></summary>
 /// <remarks>
-/// Products of <c>float</c> and <c>double</c> matrices run on <see cref="Gemm"/>; everything else, and all complex arithmetic, is MathNet's
-/// managed provider. Safe to use from several threads.
+/// Products of matrices of all four number types run on <see cref="Gemm"/>, those of complex numbers as four products of their real and imaginary parts;
+/// everything else is MathNet's managed provider. Safe to use from several threads.
 /// </remarks>
 /// <param name="pool">Shares the products out; without it each runs on its caller.</param>
 public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
@@ -46,23 +46,93 @@ public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
     public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, double alpha, double[] a, int rowsA, int columnsA, double[] b, int rowsB, int columnsB, double beta, double[] c) =>
         Multiply(transposeA, transposeB, alpha, a, rowsA, columnsA, b, rowsB, columnsB, beta, c, &Gemm.Multiply);
 
+    /// <inheritdoc/>
+    public void MatrixMultiply(Complex[] x, int rowsX, int columnsX, Complex[] y, int rowsY, int columnsY, Complex[] result) =>
+        MatrixMultiplyWithUpdate(Transpose.DontTranspose, Transpose.DontTranspose, Complex.One, x, rowsX, columnsX, y, rowsY, columnsY, Complex.Zero, result);
+
+    /// <inheritdoc/>
+    public void MatrixMultiply(Complex32[] x, int rowsX, int columnsX, Complex32[] y, int rowsY, int columnsY, Complex32[] result) =>
+        MatrixMultiplyWithUpdate(Transpose.DontTranspose, Transpose.DontTranspose, Complex32.One, x, rowsX, columnsX, y, rowsY, columnsY, Complex32.Zero, result);
+
+    /// <inheritdoc/>
+    public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, Complex alpha, Complex[] a, int rowsA, int columnsA, Complex[] b, int rowsB, int columnsB, Complex beta, Complex[] c)
+    {
+        var (real, imaginary) = Parts<double, Complex>(transposeA, transposeB, alpha == Complex.Zero, a, rowsA, columnsA, b, rowsB, columnsB, c, &Gemm.Multiply);
+        for (var i = 0; i < c.Length; i++)
+            c[i] = alpha * new Complex(real[i], imaginary[i]) + (beta == Complex.Zero ? Complex.Zero : beta * c[i]);
+    }
+
+    /// <inheritdoc/>
+    public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, Complex32 alpha, Complex32[] a, int rowsA, int columnsA, Complex32[] b, int rowsB, int columnsB, Complex32 beta, Complex32[] c)
+    {
+        var (real, imaginary) = Parts<float, Complex32>(transposeA, transposeB, alpha == Complex32.Zero, a, rowsA, columnsA, b, rowsB, columnsB, c, &Gemm.Multiply);
+        for (var i = 0; i < c.Length; i++)
+            c[i] = alpha * new Complex32(real[i], imaginary[i]) + (beta == Complex32.Zero ? Complex32.Zero : beta * c[i]);
+    }
+
+    private static (int M, int N, int K) Sizes<T>(Transpose transposeA, Transpose transposeB, T[] a, int rowsA, int columnsA, T[] b, int rowsB, int columnsB, T[] c)
+    {
+        ArgumentNullException.ThrowIfNull(a);
+        ArgumentNullException.ThrowIfNull(b);
+        ArgumentNullException.ThrowIfNull(c);
+        var (m, k) = transposeA == Transpose.DontTranspose ? (rowsA, columnsA) : (columnsA, rowsA);
+        var (inner, n) = transposeB == Transpose.DontTranspose ? (rowsB, columnsB) : (columnsB, rowsB);
+        if (k != inner)
+            throw new ArgumentException($"op(A) has {k} columns and op(B) has {inner} rows.");
+        if ((long)m * k != a.Length || (long)k * n != b.Length || (long)m * n != c.Length)
+            throw new ArgumentException($"Arrays of {a.Length}, {b.Length} and {c.Length} elements cannot hold {m}×{k}, {k}×{n} and {m}×{n} matrices.");
+        return (m, n, k);
+    }
+
+    // The real and imaginary parts of op(a)·op(b), zeros where the product is not wanted. The parts of an operand are strided views of it.
+    private (T[] Real, T[] Imaginary) Parts<T, TComplex>(
+        Transpose transposeA, Transpose transposeB, bool isUnused, TComplex[] a, int rowsA, int columnsA, TComplex[] b, int rowsB, int columnsB, TComplex[] c,
+        delegate*<in MatrixProductArgs<T>, WorkerPool?, void> gemm)
+        where T : unmanaged, INumber<T>
+        where TComplex : unmanaged
+    {
+        var (m, n, k) = Sizes(transposeA, transposeB, a, rowsA, columnsA, b, rowsB, columnsB, c);
+        var (real, imaginary) = (new T[c.Length], new T[c.Length]);
+        if (isUnused)
+            return (real, imaginary);
+        var (second, third) = (new T[c.Length], new T[c.Length]);
+        fixed (TComplex* pa = a, pb = b)
+        {
+            fixed (T* p1 = real, p2 = second, p3 = imaginary, p4 = third)
+            {
+                Product((T*)pa, (T*)pb, p1);
+                Product((T*)pa + 1, (T*)pb + 1, p2);
+                Product((T*)pa, (T*)pb + 1, p3);
+                Product((T*)pa + 1, (T*)pb, p4);
+            }
+        }
+
+        var (signA, signB) = (Sign(transposeA), Sign(transposeB));
+        for (var i = 0; i < real.Length; i++)
+            (real[i], imaginary[i]) = (real[i] - signA * signB * second[i], signB * imaginary[i] + signA * third[i]);
+        return (real, imaginary);
+
+        static T Sign(Transpose transpose) => transpose == Transpose.ConjugateTranspose ? -T.One : T.One;
+
+        void Product(T* partA, T* partB, T* target) => gemm(
+            new MatrixProductArgs<T>(n, m, k, partB, partA, target)
+            {
+                ARow = transposeB == Transpose.DontTranspose ? 2 * k : 2,
+                ACol = transposeB == Transpose.DontTranspose ? 2 : 2 * n,
+                BRow = transposeA == Transpose.DontTranspose ? 2 * m : 2,
+                BCol = transposeA == Transpose.DontTranspose ? 2 : 2 * k,
+            },
+            pool);
+    }
+
     // c = alpha·op(a)·op(b) + beta·c, column-major: the row-major product cᵀ = op(b)ᵀ·op(a)ᵀ. beta = 0 does not read c, alpha = 0 neither a nor b.
     private void Multiply<T>(
         Transpose transposeA, Transpose transposeB, T alpha, T[] a, int rowsA, int columnsA, T[] b, int rowsB, int columnsB, T beta, T[] c,
         delegate*<in MatrixProductArgs<T>, WorkerPool?, void> gemm)
         where T : unmanaged, INumber<T>
     {
-        ArgumentNullException.ThrowIfNull(a);
-        ArgumentNullException.ThrowIfNull(b);
-        ArgumentNullException.ThrowIfNull(c);
+        var (m, n, k) = Sizes(transposeA, transposeB, a, rowsA, columnsA, b, rowsB, columnsB, c);
         var (plainA, plainB) = (transposeA == Transpose.DontTranspose, transposeB == Transpose.DontTranspose);
-        var (m, k) = plainA ? (rowsA, columnsA) : (columnsA, rowsA);
-        var (inner, n) = plainB ? (rowsB, columnsB) : (columnsB, rowsB);
-        if (k != inner)
-            throw new ArgumentException($"op(A) has {k} columns and op(B) has {inner} rows.");
-        if ((long)m * k != a.Length || (long)k * n != b.Length || (long)m * n != c.Length)
-            throw new ArgumentException($"Arrays of {a.Length}, {b.Length} and {c.Length} elements cannot hold {m}×{k}, {k}×{n} and {m}×{n} matrices.");
-
         var direct = alpha == T.One && (T.IsZero(beta) || beta == T.One) && !ReferenceEquals(a, c) && !ReferenceEquals(b, c);
         var product = direct ? c : new T[c.Length];
         if (!T.IsZero(alpha))

@@ -27,7 +27,7 @@ public enum SimdPath
 public static unsafe class Gemm
 {
     // Below this many multiply-adds (a few microseconds) handing work over costs more than it saves.
-    private const long MinParallelWork = 1 << 18;
+    internal const long MinParallelWork = 1 << 18;
 
     /// <summary>The best instruction set of this machine, chosen once.</summary>
     public static SimdPath Path { get; } = BestPath();

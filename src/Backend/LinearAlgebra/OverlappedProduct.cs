@@ -30,7 +30,7 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
     private const long LargestPacked = 4 << 20;
 
     /// <summary>Bytes of C that stay in the second-level cache.</summary>
-    private const long BlockBytes = 64 << 10;
+    private const long BlockBytes = 128 << 10;
 
     /// <summary>The most units of a block.</summary>
     public const int MostUnits = 64;
@@ -58,7 +58,7 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
 
     /// <summary>Units whose part of C stays in the cache while the sum goes on.</summary>
     public long UnitBlock(long elementSize) =>
-        Math.Clamp((IsPackedOnce(elementSize) ? BlockBytes : 3 * BlockBytes) / Math.Max(1, RowBlock * Columns * elementSize), 1, MostUnits);
+        Math.Clamp((IsPackedOnce(elementSize) ? BlockBytes : 3 * BlockBytes / 2) / Math.Max(1, RowBlock * Columns * elementSize), 1, MostUnits);
 
     public bool IsPackedOnce(long elementSize) => Depth * Columns * elementSize <= LargestPacked;
 
@@ -100,7 +100,7 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
     public static long Ceiling(long a, long b) => b == 0 ? 0 : (a + b - 1) / b;
 
     /// <summary>The largest part, where a size is cut into equal parts of at most so many.</summary>
-    private static long Even(long size, long most) => size == 0 ? 0 : Ceiling(size, Ceiling(size, Math.Max(1, most)));
+    public static long Even(long size, long most) => size == 0 ? 0 : Ceiling(size, Ceiling(size, Math.Max(1, most)));
 
     private static long Product(ProductAxis[] axes) => axes.Aggregate(1L, (product, axis) => product * axis.Size);
 
@@ -269,6 +269,9 @@ internal unsafe interface IProducts<T> : IProducts
     /// <inheritdoc cref="GemmBlock{T, V, S}.PackOperand"/>
     void PackOperand(int m, int n, int k, T* b, nint bRow, nint bCol, T* packed);
 
+    /// <inheritdoc cref="GemmBlock{T, V, S}.MultiplyRow"/>
+    void MultiplyRow(int n, int k, T* a, nint aCol, T* b, T* c, bool accumulate, bool backwards);
+
     /// <inheritdoc cref="OverlappedProduct{T, V, S}.Run"/>
     void Run(OverlappedPlan plan, T* a, T* b, T* c, bool isPacked, long start, long end, int firstPanel, int endPanel);
 }
@@ -323,6 +326,8 @@ internal sealed unsafe class Products<T, V, S> : IProducts<T>
     }
 
     public void PackOperand(int m, int n, int k, T* b, nint bRow, nint bCol, T* packed) => GemmBlock<T, V, S>.PackOperand(m, n, k, b, bRow, bCol, packed);
+
+    public void MultiplyRow(int n, int k, T* a, nint aCol, T* b, T* c, bool accumulate, bool backwards) => GemmBlock<T, V, S>.MultiplyRow(n, k, a, aCol, b, c, accumulate, backwards);
 
     public void Run(OverlappedPlan plan, T* a, T* b, T* c, bool isPacked, long start, long end, int firstPanel, int endPanel) =>
         OverlappedProduct<T, V, S>.Run(plan, a, isPacked ? null : b, c, isPacked ? b : null, start, end, firstPanel, endPanel);

@@ -19,25 +19,34 @@ internal static unsafe class PackedOperand
 
 internal static unsafe partial class GemmBlock<T, V, S>
 {
-    /// <summary>The columns of a panel. A single row of C needs the sums of eight vectors under way; for more rows the panels are those of <see cref="Multiply"/>.</summary>
-    public static int PanelColumns(int m) => m == 1 ? 8 * S.Width : TileColumns;
+    /// <summary>The columns of a panel. A single row of C needs the sums of four vectors under way; for more rows the panels are those of <see cref="Multiply"/>.</summary>
+    public static int PanelColumns(int m) => m == 1 ? 4 * S.Width : TileColumns;
 
     /// <summary>Computes C (+)= A·B for m×n elements of C and a packed B. Every element is the same sum as that of <see cref="Multiply"/>.</summary>
     /// <param name="width">The columns of a panel.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MultiplyPacked(int m, int n, int k, int width, T* a, nint aRow, nint aCol, T* b, T* c, nint cRow, bool accumulate)
     {
-        if (width == TileColumns)
-        {
-            if (k > 0)
-                Tiles(m, n, k, a, aRow, aCol, false, b, TileColumns, true, c, cRow, accumulate);
-            else if (!accumulate)
-                Multiply(m, n, 0, a, aRow, aCol, b, 0, 1, c, cRow, false);
-            return;
-        }
+        if (width != TileColumns)
+            MultiplyRow(n, k, a, aCol, b, c, accumulate, backwards: false);
+        else if (k > 0)
+            Tiles(m, n, k, a, aRow, aCol, false, b, TileColumns, true, c, cRow, accumulate);
+        else if (!accumulate)
+            Multiply(m, n, 0, a, aRow, aCol, b, 0, 1, c, cRow, false);
+    }
 
-        for (var j = 0; j < n; j += width, b += (nint)k * width)
-            GemmKernel<T, V, S>.Panel(k, a, aCol, b, c + j, Math.Min(width, n - j), accumulate);
+    /// <summary>Computes one row of C (+)= A·B with a B that is packed for it.</summary>
+    /// <param name="backwards">Whether to begin with the last panel: every other time, what was read last is still near.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MultiplyRow(int n, int k, T* a, nint aCol, T* b, T* c, bool accumulate, bool backwards)
+    {
+        var width = PanelColumns(1);
+        var last = (n - 1) / width * width;
+        for (var i = 0; i <= last; i += width)
+        {
+            var j = backwards ? last - i : i;
+            GemmKernel<T, V, S>.Panel(k, a, aCol, b + (nint)j * k, c + j, Math.Min(width, n - j), accumulate);
+        }
     }
 
     /// <summary>Packs k×n elements of B for products of m rows; columns right of the last are zero.</summary>
@@ -82,44 +91,40 @@ internal static unsafe partial class GemmBlock<T, V, S>
 
 internal static unsafe partial class GemmKernel<T, V, S>
 {
-    /// <summary>Computes up to eight vectors of one row of C (+)= A·B from a panel of eight vectors a row.</summary>
+    /// <summary>Computes up to four vectors of one row of C (+)= A·B from a panel of four vectors a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Panel(nint k, T* a, nint aCol, T* b, T* c, int columns, bool accumulate)
     {
-        V s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;
+        V s0 = default, s1 = default, s2 = default, s3 = default;
         if (accumulate)
         {
             Fetch(c, 0, columns, ref s0);
             Fetch(c, 1, columns, ref s1);
             Fetch(c, 2, columns, ref s2);
             Fetch(c, 3, columns, ref s3);
-            Fetch(c, 4, columns, ref s4);
-            Fetch(c, 5, columns, ref s5);
-            Fetch(c, 6, columns, ref s6);
-            Fetch(c, 7, columns, ref s7);
         }
 
-        for (; k > 0; k--, a += aCol, b += 8 * S.Width)
+        for (; k > 1; k -= 2, a += 2 * aCol, b += 8 * S.Width)
         {
-            var x = S.Broadcast(a);
-            s0 = S.MultiplyAdd(x, S.Load(b), s0);
-            s1 = S.MultiplyAdd(x, S.Load(b + S.Width), s1);
-            s2 = S.MultiplyAdd(x, S.Load(b + 2 * S.Width), s2);
-            s3 = S.MultiplyAdd(x, S.Load(b + 3 * S.Width), s3);
-            s4 = S.MultiplyAdd(x, S.Load(b + 4 * S.Width), s4);
-            s5 = S.MultiplyAdd(x, S.Load(b + 5 * S.Width), s5);
-            s6 = S.MultiplyAdd(x, S.Load(b + 6 * S.Width), s6);
-            s7 = S.MultiplyAdd(x, S.Load(b + 7 * S.Width), s7);
+            AddPanelRow(S.Broadcast(a), b, ref s0, ref s1, ref s2, ref s3);
+            AddPanelRow(S.Broadcast(a + aCol), b + 4 * S.Width, ref s0, ref s1, ref s2, ref s3);
         }
 
+        if (k > 0)
+            AddPanelRow(S.Broadcast(a), b, ref s0, ref s1, ref s2, ref s3);
         Keep(c, 0, columns, s0);
         Keep(c, 1, columns, s1);
         Keep(c, 2, columns, s2);
         Keep(c, 3, columns, s3);
-        Keep(c, 4, columns, s4);
-        Keep(c, 5, columns, s5);
-        Keep(c, 6, columns, s6);
-        Keep(c, 7, columns, s7);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddPanelRow(V x, T* b, ref V s0, ref V s1, ref V s2, ref V s3)
+    {
+        s0 = S.MultiplyAdd(x, S.Load(b), s0);
+        s1 = S.MultiplyAdd(x, S.Load(b + S.Width), s1);
+        s2 = S.MultiplyAdd(x, S.Load(b + 2 * S.Width), s2);
+        s3 = S.MultiplyAdd(x, S.Load(b + 3 * S.Width), s3);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

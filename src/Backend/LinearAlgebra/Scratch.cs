@@ -2,11 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace Dnn.Backend;
 
-/// <summary>One native buffer a thread, 64-byte aligned, that grows to the largest request and lives as long as its thread.</summary>
+/// <summary>Two native buffers a thread, 64-byte aligned, that grow to the largest request and live as long as their thread.</summary>
 internal sealed unsafe class Scratch
 {
     [ThreadStatic]
     private static Scratch? t_current;
+
+    [ThreadStatic]
+    private static Scratch? t_outer;
 
     private void* _memory;
     private nuint _bytes;
@@ -14,18 +17,22 @@ internal sealed unsafe class Scratch
     ~Scratch() => NativeMemory.AlignedFree(_memory);
 
     /// <summary>A buffer of at least <paramref name="bytes"/> bytes, valid until this thread asks again; its content is undefined.</summary>
-    public static void* Get(nuint bytes)
+    public static void* Get(nuint bytes) => (t_current ??= new Scratch()).Grown(bytes);
+
+    /// <summary>The other buffer, for what computes products on the way, which take the first.</summary>
+    public static void* GetOuter(nuint bytes) => (t_outer ??= new Scratch()).Grown(bytes);
+
+    private void* Grown(nuint bytes)
     {
-        var scratch = t_current ??= new Scratch();
-        if (scratch._bytes < bytes)
+        if (_bytes < bytes)
         {
-            NativeMemory.AlignedFree(scratch._memory);
-            scratch._memory = null;
-            scratch._bytes = 0;
-            scratch._memory = NativeMemory.AlignedAlloc(bytes, 64);
-            scratch._bytes = bytes;
+            NativeMemory.AlignedFree(_memory);
+            _memory = null;
+            _bytes = 0;
+            _memory = NativeMemory.AlignedAlloc(bytes, 64);
+            _bytes = bytes;
         }
 
-        return scratch._memory;
+        return _memory;
     }
 }

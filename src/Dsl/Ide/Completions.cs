@@ -393,7 +393,14 @@ internal sealed class Completions
 
     private void InCall(Signatures.Call call)
     {
-        var parameters = Parameters(call.Callee);
+        var application = new Applications(Visible, tolerant.Value.Tree).Of(call);
+        if (application is null && call.IsApplication)
+        {
+            Values(ParameterKind.Any);
+            return;
+        }
+
+        var parameters = application?.Parameters ?? Parameters(call.Callee);
         if (Previous == TokenKind.Equal && call.Name is { } name)
         {
             if (parameters.FirstOrDefault(p => p.Name == name) is { } chosen)
@@ -430,11 +437,15 @@ internal sealed class Completions
         if (Visible.FirstOrDefault(s => s.Name == callee) is { } symbol)
         {
             var list = symbol.Declaration switch { LayerSyntax layer => layer.Hypers ?? layer.Tensors, ModelSyntax model => model.Hypers, _ => null };
-            return [.. (list?.Parameters ?? []).Select(p => new CatalogParameter(p.Name.Text, KindOf(p.Type), [], p.Default?.Span.Text, false))];
+            return Parameters(list);
         }
 
         return Catalog.Find(callee)?.Parameters ?? TrainOptions.Find(callee)?.Parameters ?? [];
     }
+
+    /// <summary>A list of a layer or model as parameters of the catalog are.</summary>
+    internal static ImmutableArray<CatalogParameter> Parameters(ParameterListSyntax? list) =>
+        [.. (list?.Parameters ?? []).Select(p => new CatalogParameter(p.Name.Text, KindOf(p.Type), [], p.Default?.Span.Text, false))];
 
     private static ParameterKind KindOf(TypeSyntax? type) => type is NamedTypeSyntax { Name.Text: var name } ? name switch
     {

@@ -10,7 +10,12 @@ internal static class Signatures
     /// <param name="Callee">The name that is called, with what stands before a point.</param>
     /// <param name="Index">How many arguments stand before.</param>
     /// <param name="Name">The name of the argument at the position; null if it has none.</param>
-    internal sealed record Call(int Open, string Callee, int Index, string? Name, ImmutableArray<string> Given);
+    /// <param name="Given">The names of the arguments that have one.</param>
+    internal sealed record Call(int Open, string Callee, int Index, string? Name, ImmutableArray<string> Given)
+    {
+        /// <summary>Whether a layer that was just constructed is applied: the second brackets of <c>lstm(64)(x, lengths = n)</c>.</summary>
+        public bool IsApplication { get; init; }
+    }
 
     public static Signature? At(IdeFile file, int position)
     {
@@ -67,6 +72,8 @@ internal static class Signatures
 
             if (token.Kind is TokenKind.LeftParen or TokenKind.LeftBracket)
             {
+                if (token.Kind == TokenKind.LeftParen && tree.Tokens[at - 1] is { Kind: TokenKind.RightParen, Partner: > 0 and var opening } && tree.Tokens[opening - 1].Kind == TokenKind.Name)
+                    return new Call(at, statements.Text(opening - 1), index, name, given.ToImmutable()) { IsApplication = true };
                 if (token.Kind == TokenKind.LeftBracket || tree.Tokens[at - 1].Kind != TokenKind.Name)
                 {
                     // A list or a tuple is an argument of the call around it.
@@ -87,7 +94,13 @@ internal static class Signatures
 
     private static (string? Label, List<string> Parameters, string Text) Of(IdeFile file, Call call, int position)
     {
-        var symbol = Visible(file, position).FirstOrDefault(s => s.Name == call.Callee);
+        var tree = TolerantTree.Of(file.Tree, file.NameAround(position)).Tree;
+        var visible = Visible(file, tree);
+        var symbol = visible.FirstOrDefault(s => s.Name == call.Callee);
+        if (new Applications(visible, tree).Of(call) is var (applied, inputs, _))
+            return ($"{applied}({inputs})", Parts(inputs), (symbol?.Declaration as LayerSyntax)?.Documentation ?? Catalog.Find(applied)?.Equation ?? "");
+        if (call.IsApplication)
+            return (null, [], "");
         if (symbol is not null)
         {
             var list = symbol.Declaration switch { LayerSyntax layer => layer.Hypers ?? layer.Tensors, ModelSyntax model => model.Hypers, _ => null };
@@ -120,10 +133,10 @@ internal static class Signatures
         return parts;
     }
 
-    /// <summary>What names mean at a position; those of the top level if nothing can stand there.</summary>
-    internal static IReadOnlyList<Symbol> Visible(IdeFile file, int position)
+    /// <summary>What names mean at the place of the cursor; those of the top level if nothing can stand there.</summary>
+    private static IReadOnlyList<Symbol> Visible(IdeFile file, SyntaxTree tree)
     {
-        var binding = file.Bind(TolerantTree.Of(file.Tree, file.NameAround(position)).Tree);
+        var binding = file.Bind(tree);
         return binding.Visible ?? [.. binding.File.Values];
     }
 }

@@ -120,10 +120,50 @@ internal sealed class PictureBuilder(Model model, Func<SourceLocation, string?>?
             nodes[node] = page.Picture.Add(Operation(node));
             foreach (var arg in node.Args)
             {
-                if (Value(arg) is { } value)
-                    Connect(value, page, nodes[node]);
+                if (Value(arg) is not { } value)
+                    continue;
+                if (forward.Contains(node))
+                    Share(value, page);
+                Connect(value, page, nodes[node]);
             }
         }
+    }
+
+    /// <summary>
+    /// A step inside of a function that another function takes as well, such as the maximum that softmax and log_softmax subtract, is shown in both: the one does not take
+    /// what the other gives.
+    /// </summary>
+    private void Share(Expr value, Page page)
+    {
+        if (!IsInner(value, out var scope) || !pages.TryGetValue((scope, false), out var own) || sources.ContainsKey((page, value)))
+            return;
+        for (var p = page; p is not null; p = p.Parent)
+        {
+            if (p == own)
+                return;
+        }
+
+        foreach (var part in Expr.PostOrder([value], n => !IsInner(n, out var other) || other != scope).Where(n => IsInner(n, out var other) && other == scope && Value(n) == n && !sources.ContainsKey((page, n))))
+        {
+            var copy = page.Picture.Add(Operation(part));
+            foreach (var arg in part.Args)
+            {
+                if (Value(arg) is { } from)
+                    Connect(from, page, copy);
+            }
+
+            sources[(page, part)] = (copy, null);
+        }
+    }
+
+    /// <summary>Whether a value is inside of a function and no result of it.</summary>
+    private bool IsInner(Expr value, out Scope scope)
+    {
+        scope = null!;
+        if (Origin(value) is not { IsDerived: false, Scope: { } found } || found.Path != (found.Parent?.Path ?? "") || found.Outputs.Contains(value) || value.Op is Graph.Variable)
+            return false;
+        scope = found;
+        return true;
     }
 
     private Provenance.Origin? Origin(Expr node) => model.Provenance.Find(node);

@@ -23,7 +23,8 @@ public abstract record Initializer
 
     /// <summary>
     /// How many numbers each output sums over, and each input reaches: the last two axes, times the window's size for the axes
-    /// before them (kernels are [kh, kw, in, out]). A vector's fan-in and fan-out are its size.
+    /// before them (kernels are [kh, kw, in, out]). A vector's fan-in and fan-out are its size. A transposed kernel [kh, kw, out, in] counts by its axes as well, as in
+    /// Keras and PyTorch.
     /// </summary>
     public static (double In, double Out) Fan(Shape shape)
     {

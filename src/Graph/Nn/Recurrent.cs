@@ -152,6 +152,7 @@ public static partial class Layers
         {
             if (inputs is not [var x] || x.Rank != 3)
                 throw new ShapeException($"{kind} takes sequences [B, T, D], not {string.Join(" and ", inputs.Select(i => i.Type))}", inputs[0].Shape);
+            context.RequireSome(x);
             var given = context.Several(State);
             if (!given.IsEmpty && given.Length != states)
                 throw new GraphException($"{kind}: the state is {(states == 1 ? "one tensor" : $"{states} tensors (h, c)")}, not {given.Length}");
@@ -177,9 +178,15 @@ public static partial class Layers
                 {
                     var index = (layer * directions) + direction;
                     var prefix = (layers > 1 ? $"layers[{layer}]." : "") + (direction == 1 ? "backward." : "");
-                    ImmutableArray<Expr> init = given.IsEmpty ? [.. Enumerable.Repeat(Expr.Full(state, 0, x.DType), states)]
+                    // Token by token, a state is what the token before has left; what goes backwards would have to know those that follow.
+                    var carries = context.Position is not null && given.IsEmpty && !reverse && direction == 0;
+                    ImmutableArray<string> names = [.. Enumerable.Range(0, states).Select(k => $"{prefix}state_{k}")];
+                    ImmutableArray<Expr> init = carries ? [.. names.Select(n => context.Carried(n, state))]
+                        : given.IsEmpty ? [.. Enumerable.Repeat(Expr.Full(state, 0, x.DType), states)]
                         : [.. given.Select(s => several ? s.SliceAxis(0, index, index + 1).Reshape(state) : s)];
                     var (last, ys) = Direction(context, prefix, sequence, init, lengths, reverse || direction == 1);
+                    for (var k = 0; carries && k < states; k++)
+                        context.Carry(names[k], last[k]);
                     lasts.Add(last);
                     outputs[direction] = ys;
                 }

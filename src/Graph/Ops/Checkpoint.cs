@@ -46,8 +46,12 @@ public sealed record Checkpoint(Symbol Symbol) : Op
             if (isEntry.Contains(node) || node.Args.Any(inside.Contains))
             {
                 inside.Add(node);
-                foreach (var arg in isEntry.Contains(node) ? [] : node.Args)
+                foreach (var used in isEntry.Contains(node) ? [] : node.Args)
                 {
+                    // A view costs nothing to make again.
+                    var arg = used;
+                    while (Scans.IsView(arg) && !inside.Contains(arg))
+                        arg = arg.Args[0];
                     if (!inside.Contains(arg) && !constant.Contains(arg) && seen.Add(arg))
                         captured.Add(arg);
                 }

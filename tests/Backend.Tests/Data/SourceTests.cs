@@ -186,6 +186,15 @@ public class SourceTests
             Assert.Equal(pixels[15], pixels[16]);
         }
 
+        // A white pixel over a black one is one gray pixel; the mean of a picture stays.
+        Save("mixed/a/1.png", Gray);
+        Save("mixed/a/2.png", Rgb);
+        float[] one = Read(folder["gray"], new ImagesSource(".", 1))["train"]["images"].ToArray<float>();
+        Assert.Equal(gray["train"]["images"].ToArray<float>()[..4].Average(), one[0], 1 / 255f);
+        float[] large = Read(folder["gray"], new ImagesSource(".", (4, 2)))["train"]["images"].ToArray<float>()[..8];
+        Assert.Equal([0f, 0.2f, 0.1f, 0.4f, 0.3f, 0.8f, 0.4f, 1f], large.Select(p => MathF.Round(p, 2)));
+        Assert.Equal("images: [B, 3, 3, 3], labels: int[B]", Read(folder["mixed"], new ImagesSource(".", 3)).Schema.ToString());
+
         Assert.Contains("no folder in it", Refusal(folder["rgb/a"], new ImagesSource(".")));
         Assert.Contains("no such folder", Refusal(folder.Path, new ImagesSource("nowhere")));
         File.WriteAllText(folder["rgb/a/3.png"], "no image");
@@ -194,6 +203,124 @@ public class SourceTests
         Assert.Contains("3.png: this image cannot be decoded", Refusal(folder["rgb"], new ImagesSource(".")));
         Directory.CreateDirectory(folder["rgb/b"]);
         Assert.Contains("there is no image in it", Refusal(folder["rgb"], new ImagesSource(".")));
+    }
+
+    private static void WriteAll(Folder folder)
+    {
+        var random = new Random(5);
+        byte[] pixels = new byte[60 * 4 * 3], digits = new byte[60];
+        random.NextBytes(pixels);
+        for (int i = 0; i < digits.Length; i++)
+        {
+            digits[i] = (byte)random.Next(4);
+        }
+
+        byte[] images = [0, 0, 8, 3, 0, 0, 0, 60, 0, 0, 0, 4, 0, 0, 0, 3, .. pixels], labels = [0, 0, 8, 1, 0, 0, 0, 60, .. digits];
+        folder.Write("images", images);
+        folder.Write("labels", labels);
+        foreach ((string name, byte[] bytes) in new[] { ("images.gz", images), ("labels.gz", labels) })
+        {
+            using var packed = new MemoryStream();
+            using (var gzip = new GZipStream(packed, CompressionLevel.Fastest))
+            {
+                gzip.Write(bytes);
+            }
+
+            folder.Write(name, packed.ToArray());
+        }
+
+        KeyValuePair<string, Tensor>[] arrays =
+        [
+            new("x", Tensor.Create([.. Enumerable.Range(0, 180).Select(_ => random.NextDouble())], 60, 3)), new("h", Tensor.Create([.. Enumerable.Range(0, 60).Select(_ => random.NextSingle())])),
+            new("y", Tensor.Create([.. Enumerable.Range(0, 60).Select(_ => random.NextInt64(5))])), new("b", Tensor.Create([.. Enumerable.Range(0, 120).Select(_ => random.Next(2) == 1)], 60, 2)),
+        ];
+        Npz.Write(folder["d.npz"], arrays);
+        Weights.From(arrays).Save(folder["d.safetensors"]);
+        string[] kinds = ["ä", "ö", "ü"];
+        folder.Write("d.jsonl", string.Concat(Enumerable.Range(0, 60).Select(i => FormattableString.Invariant($"{{\"x\": [[{random.NextDouble():R}, {i}]], \"n\": {i % 7}, \"y\": \"{kinds[i % 3]}\", \"b\": {(i % 2 == 0 ? "true" : "false")}}}\n"))));
+        folder.Write("d.csv", "a,kind,y\n" + string.Concat(Enumerable.Range(0, 60).Select(i => FormattableString.Invariant($"{random.NextDouble():R},{kinds[i % 3]},{i % 4}\n"))));
+        folder.Write("t.txt", string.Concat(Enumerable.Range(0, 400).Select(i => kinds[random.Next(3)] + (char)('a' + random.Next(20)))));
+        foreach (string name in new[] { "a/1.png", "a/2.png", "b/1.png", "b/2.png", "b/3.png" })
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(folder["p/" + name])!);
+            File.WriteAllBytes(folder["p/" + name], System.Convert.FromBase64String(name == "b/3.png" ? Rgb : Gray));
+        }
+    }
+
+    public static TheoryData<DataSource> FileSources =>
+    [
+        new IdxSource("images", "labels"), new IdxSource("images.gz", "labels.gz"), new NpzSource("d.npz"), new SafetensorsSource("d.safetensors"), new JsonlSource("d.jsonl"),
+        new CsvSource("d.csv") { Label = "y", Categorical = ["kind"] }, new TextSource("t.txt", 9), new TextSource("t.txt", 9, TextTokens.Chars), new ImagesSource("p"),
+    ];
+
+    /// <summary>What stays on the disk is the same to the bit, in every split, and so is the training on it.</summary>
+    [Theory]
+    [MemberData(nameof(FileSources))]
+    public void A_source_larger_than_memory_is_the_same(DataSource source)
+    {
+        using var folder = new Folder();
+        WriteAll(folder);
+        var description = new DataDescription("d", source) { Split = [SplitPart.OfFraction("train", 0.75), SplitPart.OfFraction("validation", 0.25)] };
+        DataSet memory = new DataReader(folder.Path).Read(description), disk = new DataReader(folder.Path) { MemoryLimit = 16 }.Read(description).Cast(DType.F64);
+        Assert.Equal(memory.Schema, disk.Schema);
+        Assert.True(memory.Statistics.BitEquals(disk.Statistics));
+        Assert.Equal((false, true), (memory["train"].IsSlow, disk["train"].IsSlow));
+        foreach (DataSplit split in memory.Splits)
+        {
+            Assert.All(split.Columns, column => Assert.True(split[column].BitEquals(disk[split.Name][column]), $"{split.Name}.{column}"));
+        }
+    }
+
+    /// <summary>A new kind of file is to be larger than memory as well.</summary>
+    [Fact]
+    public void Every_source_of_files_streams()
+    {
+        var all = typeof(DataSource).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(DataSource)) && !t.IsAbstract && !t.IsSubclassOf(typeof(GeneratedSource)));
+        // A graph is fed whole.
+        Assert.Empty(all.Except(FileSources.Cast<object[]>().Select(row => row[0].GetType()).Append(typeof(GraphSource))));
+    }
+
+    [Fact]
+    public void A_large_file_costs_no_memory_and_resumes_in_the_middle_of_an_epoch()
+    {
+        using var folder = new Folder();
+        const int Rows = 4000, Side = 64;
+        using (FileStream file = File.Create(folder["images"]))
+        {
+            file.Write([0, 0, 8, 3, 0, 0, Rows >> 8, Rows & 255, 0, 0, 0, Side, 0, 0, 0, Side]);
+            var row = new byte[Side * Side];
+            var random = new Random(1);
+            for (int i = 0; i < Rows; i++)
+            {
+                random.NextBytes(row.AsSpan(0, 50));
+                file.Write(row);
+            }
+        }
+
+        folder.Write("labels", [0, 0, 8, 1, 0, 0, Rows >> 8, Rows & 255, .. Enumerable.Range(0, Rows).Select(i => (byte)(i % 3))]);
+        var description = new DataDescription("d", new IdxSource("images", "labels"));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        DataSet data = new DataReader(folder.Path) { MemoryLimit = 1 << 16 }.Read(description);
+        Model model = Model.Build("M", m => m.Loss(Losses.CrossEntropy(m.Input("images", "B", Side, Side, 1).Flatten().Dense(3), m.Target("labels", DType.I64, "B"))));
+        var recipe = new TrainingRecipe { Optimizer = new Sgd(0.1), Epochs = 2, Batch = 100, Seed = 7 };
+        var whole = Trainer.Fit(model, recipe, data, new PlanOptions { Threads = 1 });
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, new FileInfo(folder["images"]).Length);
+
+        // 40 batches an epoch: stopped after 57, the run goes on in the middle of the second, in the same order.
+        var first = new Trainer(model, recipe, data, new PlanOptions { Threads = 1 });
+        using var stop = new CancellationTokenSource();
+        foreach (LogRecord _ in first.Run(t => { if (t.Step == 57) { stop.Cancel(); } }, stop.Token))
+        {
+        }
+
+        var second = new Trainer(model, recipe, data, new PlanOptions { Threads = 1 });
+        second.Restore(first.Capture(), first.Best, "last");
+        foreach (LogRecord _ in second.Run())
+        {
+        }
+
+        Assert.Equal((57L, 80L), (first.Step, second.Step));
+        Assert.True(whole.Weights.BitEquals(second.Weights));
     }
 
     [Fact]

@@ -32,7 +32,6 @@ public class NextTokenTests
         var options = new PlanOptions { Float = DType.F64 };
         long[] text = [3, 1, 4, 1, 0, 2, 2, 4];
         var expected = new Predictor(whole, weights, options).Predict(("tokens", Tensor.Create(text, 1, 8)))["p"];
-        Assert.True(NextToken.Carries(whole));
         var slow = NextToken.OfWhole(whole, weights, options);
         slow.Begin(8);
         var decoder = NextToken.OneByOne(Language(true, positions, kind == "rope"), weights, options);
@@ -51,6 +50,64 @@ public class NextTokenTests
 
             decoder.Begin(0);
         }
+    }
+
+    public static TheoryData<string, bool> Memories => new()
+    {
+        { "lstm", true }, { "gru of two layers", true }, { "rnn twice", true }, { "lstm and attention", true },
+
+        // What looks at other positions in another way goes over the whole text.
+        { "reverse", false }, { "both ways", false }, { "mean of the past", false }, { "convolution", false },
+    };
+
+    [Theory]
+    [MemberData(nameof(Memories))]
+    public void A_recurrence_carries_its_states_and_what_cannot_be_carried_is_read_again(string kind, bool carries)
+    {
+        Model Build(bool decoding)
+        {
+            var builder = new ModelBuilder("Recurrent") { Decoding = decoding };
+            using (builder.Enter())
+            {
+                var tokens = decoding ? builder.Input("tokens", DType.I64, 1, 1) : builder.Input("tokens", DType.I64, "B", "T");
+                var x = tokens.Embedding(5, 6);
+                var twice = Layers.Rnn(6);
+                var h = kind switch
+                {
+                    "lstm" => x.Lstm(7),
+                    "gru of two layers" => x.Gru(7, layers: 2),
+                    "rnn twice" => x.Apply(twice).Apply(twice),
+                    "lstm and attention" => x.Lstm(6).Attention(2, causal: true, cache: 8),
+                    "reverse" => x.Lstm(7, reverse: true),
+                    "both ways" => x.Gru(7, bidirectional: true),
+                    "mean of the past" => x.Gru(7).CumSum(1),
+                    _ => x.Lstm(7).Conv1d(7, 2, padding: Padding.Of((1, 0))),
+                };
+                builder.Output("scores", h.Dense(5));
+            }
+
+            return builder.Complete();
+        }
+
+        var whole = Build(false);
+        var options = new PlanOptions { Float = DType.F64 };
+        var weights = Initialization.Sample(whole, 3, DType.F64);
+        var decoder = NextToken.Of(whole, () => Build(true), weights, options);
+        var slow = NextToken.OfWhole(whole, weights, options);
+        Assert.Equal(carries, decoder.GetType() != slow.GetType());
+        decoder.Begin(6);
+        slow.Begin(6);
+        foreach (var token in new long[] { 3, 1, 4, 0, 2, 2 })
+            Assert.All(slow.Feed(token).Zip(decoder.Feed(token)), p => Assert.Equal(p.First, p.Second, 1e-12));
+    }
+
+    [Fact]
+    public void A_token_writes_one_row_of_the_cache()
+    {
+        var model = Language(true, x => x, rope: true);
+        var caches = Expr.PostOrder(model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!)).Where(n => n.Op is DynamicUpdateSlice).ToArray();
+        Assert.Equal(4, caches.Length);
+        Assert.All(caches, c => Assert.Equal(Dim.One, c.Args[1].Shape[1]));
     }
 
     [Fact]

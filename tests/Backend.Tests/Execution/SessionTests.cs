@@ -175,6 +175,49 @@ public class SessionTests
     }
 
     [Fact]
+    public void What_unchanged_states_decide_is_computed_again_only_after_one_is_set()
+    {
+        var (x, w, n) = (Expr.Variable("x", new Shape("B", 3)), Expr.Variable("w", new Shape(3, 2)), Expr.Variable("n", Shape.Scalar));
+        var squares = w.Square().Exp();
+        var program = new Program([new Named("x", x)], [new ProgramState("w", w, null), new ProgramState("n", n, n + 1)], [new Named("y", x.MatMul(squares) * n), new Named("shown", w + 1)], []);
+        var session = new Session(program);
+        foreach (var batch in new[] { 2, 1 })
+        {
+            session.Prepare(new Dictionary<string, long> { ["B"] = batch });
+            Assert.Equal(1, session.Plan.SettledCount);
+            session.SetInput("x", Tensor.Create(Enumerable.Repeat(1f, batch * 3).ToArray(), batch, 3));
+            foreach (var value in new[] { 0f, 1, 0.5f })
+            {
+                session.SetState("w", Tensor.Create(Enumerable.Repeat(value, 6).ToArray(), 3, 2));
+                session.SetState("n", Tensor.Scalar(1f));
+                for (var run = 1; run < 4; run++)
+                {
+                    session.Run();
+                    Assert.Equal(3 * Math.Exp(value * value) * run, session.GetOutput(0)[0, 1], 1e-4);
+                    Assert.Equal(value + 1, session.GetOutput(1)[0, 0]);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void What_unchanged_states_decide_follows_what_other_programs_over_them_write()
+    {
+        var (x, w) = (Expr.Variable("x", new Shape(2)), Expr.Variable("w", new Shape(2)));
+        var reading = new Session(new Program([new Named("x", x)], [new ProgramState("w", w, null)], [new Named("y", x + w.Square().Exp().Sum())], []));
+        var writing = reading.Sharing(new Program([], [new ProgramState("w", w, w + 1)], [], []));
+        foreach (var session in new[] { reading, writing })
+            session.Prepare(None);
+        Assert.Equal(1, reading.Plan.SettledCount);
+        for (var run = 0; run < 3; run++)
+        {
+            reading.Run();
+            Assert.Equal(2 * Math.Exp(run * run), reading.GetOutput(0)[0], 1e-4);
+            writing.Run();
+        }
+    }
+
+    [Fact]
     public void A_bad_index_commits_nothing()
     {
         var index = Expr.Variable("index", new Shape(2, 2), DType.I64);
@@ -183,7 +226,7 @@ public class SessionTests
         var program = new Program([new Named("index", index)], [new ProgramState("count", count, count + 1), new ProgramState("table", table, table * 2)], [new Named("y", table.Take(index))], []);
         var session = new Session(program, new PlanOptions { Threads = 2 });
         session.Prepare(None);
-        session.StateSpan<float>("table").Fill(1);
+        session.SetState("table", Tensor.Create(Enumerable.Repeat(1f, 15).ToArray(), 5, 3));
         session.SetInput("index", Tensor.Create(new long[,] { { 0, 4 }, { 5, 1 } }));
         var error = Assert.Throws<IndexException>(() => session.Run());
         Assert.Equal("gather: index 5 at position 2 is out of range: the axis has size 5", error.Message);

@@ -72,6 +72,8 @@ public sealed class MathNetTests
         var random = new Random(4);
         ILinearAlgebraProvider<double> ours = new DnnLinearAlgebraProvider(), managed = ManagedLinearAlgebraProvider.Instance;
         ILinearAlgebraProvider<float> oursSingle = new DnnLinearAlgebraProvider(), managedSingle = ManagedLinearAlgebraProvider.Instance;
+        ILinearAlgebraProvider<Complex> oursComplex = new DnnLinearAlgebraProvider(), managedComplex = ManagedLinearAlgebraProvider.Instance;
+        ILinearAlgebraProvider<Complex32> oursComplex32 = new DnnLinearAlgebraProvider(), managedComplex32 = ManagedLinearAlgebraProvider.Instance;
         Transpose[] transposes = [Transpose.DontTranspose, Transpose.Transpose, Transpose.ConjugateTranspose];
         foreach (var (ta, tb) in transposes.SelectMany(_ => transposes, (x, y) => (x, y)))
         {
@@ -93,8 +95,24 @@ public sealed class MathNetTests
                 oursSingle.MatrixMultiplyWithUpdate(ta, tb, alpha, a1, rowsA, columnsA, b1, rowsB, columnsB, beta, actual1);
                 for (var i = 0; i < c.Length; i++)
                     Assert.Equal(expected1[i], actual1[i], 1e-4f);
+
+                var (a2, b2, c2) = (Complexes(m * k), Complexes(k * n), Complexes(m * n));
+                var (expected2, actual2) = ((Complex[])c2.Clone(), (Complex[])c2.Clone());
+                managedComplex.MatrixMultiplyWithUpdate(ta, tb, new(alpha, 0.5), a2, rowsA, columnsA, b2, rowsB, columnsB, new(beta, -1), expected2);
+                oursComplex.MatrixMultiplyWithUpdate(ta, tb, new(alpha, 0.5), a2, rowsA, columnsA, b2, rowsB, columnsB, new(beta, -1), actual2);
+                Assert.All(expected2.Zip(actual2), p => Assert.True((p.First - p.Second).Magnitude < 1e-11, $"{p.First} {p.Second}"));
+
+                var (a3, b3, c3) = (Narrow(a2), Narrow(b2), Narrow(c2));
+                var (expected3, actual3) = ((Complex32[])c3.Clone(), (Complex32[])c3.Clone());
+                managedComplex32.MatrixMultiplyWithUpdate(ta, tb, alpha, a3, rowsA, columnsA, b3, rowsB, columnsB, beta, expected3);
+                oursComplex32.MatrixMultiplyWithUpdate(ta, tb, alpha, a3, rowsA, columnsA, b3, rowsB, columnsB, beta, actual3);
+                Assert.All(expected3.Zip(actual3), p => Assert.True((p.First - p.Second).Magnitude < 1e-4, $"{p.First} {p.Second}"));
             }
         }
+
+        Complex[] Complexes(int length) => [.. Random(length).Zip(Random(length), (x, y) => new Complex(x, y))];
+
+        static Complex32[] Narrow(Complex[] values) => Array.ConvertAll(values, v => new Complex32((float)v.Real, (float)v.Imaginary));
 
         double[] Random(int length) => Enumerable.Range(0, length).Select(_ => random.NextDouble() - 0.5).ToArray();
     }

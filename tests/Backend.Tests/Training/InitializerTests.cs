@@ -1,3 +1,4 @@
+using System.Reflection;
 using Dnn.Graph;
 using Xunit;
 
@@ -27,7 +28,68 @@ public class InitializerTests
         { Initializers.HeNormal, Kernel, 0, 2.0 / (9 * 40), 3 },
         { Initializers.LecunNormal, Kernel, 0, 1.0 / (9 * 40), 3 },
         { Initializers.HeNormal, new Shape(60000), 0, 2.0 / 60000, 3 },
+        { Initializers.HeUniform, Kernel, 0, 2.0 / (9 * 40), 1.8 },
+        { Initializers.XavierNormal, Kernel, 0, 2.0 / (9 * 200), 3 },
     };
+
+    /// <summary>Where each initializer of the library is held to what it promises; a new one needs a line here.</summary>
+    private static readonly Dictionary<string, string> Tested = new()
+    {
+        [nameof(Initializers.Normal)] = nameof(Mean_and_variance_are_those_promised),
+        [nameof(Initializers.Uniform)] = nameof(Mean_and_variance_are_those_promised),
+        [nameof(Initializers.TruncatedNormal)] = nameof(Mean_and_variance_are_those_promised),
+        [nameof(Initializers.XavierUniform)] = nameof(Mean_and_variance_are_those_promised),
+        [nameof(Initializers.XavierNormal)] = nameof(Mean_and_variance_are_those_promised),
+        [nameof(Initializers.HeUniform)] = nameof(Mean_and_variance_are_those_promised),
+        [nameof(Initializers.HeNormal)] = nameof(Mean_and_variance_are_those_promised),
+        [nameof(Initializers.LecunNormal)] = nameof(Mean_and_variance_are_those_promised),
+        [nameof(Initializers.Orthogonal)] = nameof(Orthogonal_maps_keep_lengths),
+        [nameof(Initializers.Identity)] = nameof(What_is_not_drawn_is_what_it_says),
+        [nameof(Initializers.Constant)] = nameof(What_is_not_drawn_is_what_it_says),
+        [nameof(Initializers.Zeros)] = nameof(What_is_not_drawn_is_what_it_says),
+        [nameof(Initializers.Ones)] = nameof(What_is_not_drawn_is_what_it_says),
+        [nameof(Initializers.Auto)] = nameof(Auto_is_he_before_the_relu_family_and_xavier_otherwise),
+    };
+
+    [Fact]
+    public void Every_initializer_is_tested()
+    {
+        var all = typeof(Initializers).GetMembers(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly).Where(m => m is PropertyInfo or MethodInfo { IsSpecialName: false }).Select(m => m.Name);
+        Assert.Equal(all.Order(StringComparer.Ordinal), Tested.Keys.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void What_is_not_drawn_is_what_it_says()
+    {
+        Assert.Equal([0, 0, 0], Draw(Initializers.Zeros, 3));
+        Assert.Equal([1, 1, 1], Draw(Initializers.Ones, 3));
+        Assert.Equal([-2.5, -2.5], Draw(Initializers.Constant(-2.5), 2));
+        Assert.Equal([1, 2, 3, 4], Draw(new ListInitializer([2, 2], [1, 2, 3, 4]), 2, 2));
+        Assert.Equal([1, 0, 0, 0, 1, 0], Draw(Initializers.Identity, 2, 3));
+        Assert.Equal([1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0], Draw(Initializers.Identity, 2, 3, 2));
+        Assert.Equal([0, -3, 0, 0], Draw(new ListInitializer([4], [0, 1, 0, 0]).Times(-3), 4));
+        static double[] Draw(Initializer initializer, params int[] dims) =>
+            Initialization.Sample(initializer, new TensorType(DType.Float, new Shape([.. dims.Select(d => Dim.Of(d))])), "w", 1, DType.F64).ToArray<double>();
+    }
+
+    /// <summary>What a sum takes in and what a number reaches, for the kernels as the layers store them.</summary>
+    [Theory]
+    [InlineData("dense", 12, 7, 12, 7)]
+    [InlineData("conv1d", 3 * 12, 3 * 7, 3, 12, 7)]
+    [InlineData("conv2d", 15 * 12, 15 * 7, 3, 5, 12, 7)]
+    [InlineData("conv2d of 4 groups", 9 * 3, 9 * 8, 3, 3, 3, 8)]
+    [InlineData("conv3d", 8 * 12, 8 * 7, 2, 2, 2, 12, 7)]
+    [InlineData("depthwise", 9, 9 * 24, 3, 3, 1, 24)]
+    [InlineData("transposed, stored [kh, kw, out, in] and counted so, as PyTorch and Keras do", 16 * 7, 16 * 12, 4, 4, 7, 12)]
+    [InlineData("vector", 5, 5, 5)]
+    [InlineData("scalar", 1, 1)]
+    public void Fans_count_the_window(string kernel, double into, double from, params int[] dims)
+    {
+        var shape = new Shape([.. dims.Select(d => Dim.Of(d))]);
+        Assert.True(Initializer.Fan(shape) == (into, from), kernel);
+        Assert.Equal(Math.Sqrt(2 / into), Initializers.HeNormal.StandardDeviation(shape)!.Value, 1e-15);
+        Assert.Equal(Math.Sqrt(2 / (into + from)), Initializers.XavierUniform.StandardDeviation(shape)!.Value, 1e-15);
+    }
 
     /// <summary>Moments of a standard normal within ±2.</summary>
     private static (double Second, double Fourth) Truncated

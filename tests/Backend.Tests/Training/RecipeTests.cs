@@ -73,6 +73,61 @@ public class RecipeTests
             Assert.All(value.ToArray<double>().Zip(small.Weights[path].ToArray<double>()), p => Assert.Equal(p.First, p.Second, 10));
     }
 
+    /// <summary>Each of several optimizers takes the gradient of all batches where those before have moved the parameters, as with one large batch.</summary>
+    [Theory]
+    [InlineData(24, 3, 1)]
+    [InlineData(30, 6, 2)]
+    [InlineData(50, 50, 3)]
+    public void Accumulated_batches_make_the_step_of_one_large_batch_for_several_optimizers(int batch, int parts, int every)
+    {
+        var recipe = Plain with
+        {
+            Ema = 0.9,
+            Optimizers = [new OptimizerLine(new AdamW(0.05)) { On = ["dense_0"] }, new OptimizerLine(new Sgd(0.5, 0.9)) { On = ["head", "norm"], Every = every }, new OptimizerLine(new Adam(0.01)) { Every = every }],
+        };
+        var large = new Trainer(Network(), recipe with { Batch = batch }, Moons, Double);
+        var small = new Trainer(Network(), recipe with { Batch = batch / parts, Accumulate = parts }, Moons, Double);
+        var (first, second) = (large.Run().ToList(), small.Run().ToList());
+        Assert.Equal(first.Select(r => (r.Step, r.LearningRate)), second.Select(r => (r.Step, r.LearningRate)));
+        Assert.Equal(first[^1].Loss, second[^1].Loss, 9);
+        foreach (var (one, other) in new[] { (large.Weights, small.Weights), (large.Averaged, small.Averaged) })
+        {
+            foreach (var (path, value) in one.Where(w => w.Key != "seen"))
+                Assert.All(value.ToArray<double>().Zip(other[path].ToArray<double>()), p => Assert.Equal(p.First, p.Second, 9));
+        }
+
+        Assert.Equal(3 * ((100 + (batch / parts) - 1) / (batch / parts)), small.Weights["seen"].ToScalar());
+    }
+
+    [Fact]
+    public void All_optimizers_of_a_step_see_the_same_random_numbers()
+    {
+        var model = Model.Build("M", m =>
+        {
+            var x = m.Input("x", "B", 2);
+            var draw = Rng.Normal(RandomState.Key("draw"), new Shape(x.Shape[0])).Mean();
+            m.Loss(draw * (m.Parameter("a", new Shape(), Initializers.Zeros) + m.Parameter("b", new Shape(), Initializers.Zeros)) + (0 * x.Mean()));
+        });
+        var recipe = Plain with { ClipNorm = null, Batch = 10, Accumulate = 4, Optimizers = [new OptimizerLine(new Sgd(1)) { On = ["a"] }, new OptimizerLine(new Sgd(1)) { On = ["b"] }] };
+        var weights = Trainer.Fit(model, recipe, Moons, Double).Weights;
+        Assert.NotEqual(0, weights["a"].ToScalar());
+        Assert.Equal(weights["a"].ToScalar(), weights["b"].ToScalar());
+    }
+
+    [Fact]
+    public void A_step_computes_nothing_of_an_optimizer_that_is_not_due()
+    {
+        var model = Network();
+        var recipe = Plain with { ClipNorm = null, Optimizers = [new OptimizerLine(new Adam(0.1)) { On = ["dense_0"], Every = 2 }, new OptimizerLine(new Adam(0.1)) { On = ["head"], Every = 3 }] };
+        var flops = new[] { new StepPart([]), new StepPart([1]), new StepPart([0]), new StepPart([0, 1]) }
+            .Select(part => Plan.Compile(TrainingStep.Build(model, recipe, 10, part).Simplify(), new Dictionary<string, long> { ["B"] = 16 }, Double).Flops).ToArray();
+        Assert.Equal(flops.Order(), flops);
+        Assert.Equal(4, flops.Distinct().Count());
+        var forward = Plan.Compile(TrainingStep.Evaluation(model).Simplify(), new Dictionary<string, long> { ["B"] = 16 }, Double).Flops;
+        Assert.InRange(flops[0], forward, forward + 50);
+        Assert.Equal(["0,1", "", "0", "1", "0"], new[] { 6L, 1, 2, 3, 4 }.Select(step => string.Join(",", recipe.Due(step))));
+    }
+
     [Fact]
     public void The_average_of_the_parameters_is_what_it_says_and_is_evaluated()
     {
@@ -223,8 +278,15 @@ public class RecipeTests
         Line("no optimizer", new TrainingRecipe());
         Line("has no parameters to train", Plain with { Optimizers = [new OptimizerLine(new Sgd(1)) { On = ["heads"] }] });
         Line("has no loss 'los'. There ", Plain with { Optimizers = [new OptimizerLine(new Sgd(1)) { Minimize = "los" }] });
-        Line("accumulate goes with one optimizer", Plain with { Accumulate = 2, Optimizers = [new OptimizerLine(new Sgd(1)), new OptimizerLine(new Sgd(1))] });
         Line("no other optimizer beside it", Plain with { Optimizers = [new OptimizerLine(new Sgd(1)), new OptimizerLine(new Lbfgs(1))] });
+
+        var two = Model.Build("Two", m =>
+        {
+            m.Loss(m.Parameter("a", new Shape(), Initializers.Zeros).Square(), "first");
+            m.Loss((m.Parameter("b", new Shape(), Initializers.Zeros) - m.Input("x", "B", 2).Mean()).Square(), "second");
+        });
+        var apart = Plain with { Optimizers = [new OptimizerLine(new Sgd(1)) { On = ["b"], Minimize = "first" }] };
+        Assert.Contains("the loss first of Two depends on none of the parameters on b", Assert.Throws<GraphException>(() => TrainingStep.Check(two, apart)).Message);
 
         static void Line(string message, TrainingRecipe recipe) => Assert.Contains(message, Assert.Throws<GraphException>(() => TrainingStep.Build(Network(), recipe, 10)).Message);
     }

@@ -32,10 +32,10 @@ internal static class Compile
     public static string[] Weights(Model model) => [.. Paths(model).Where(p => p.EndsWith(".weight", StringComparison.Ordinal)).Select(p => p[..^".weight".Length])];
 
     /// <summary>All that a text is told: compilation and tests.</summary>
-    public static IReadOnlyList<Diagnostic> Diagnostics(SourceText source, CompileOptions? options = null)
+    public static IReadOnlyList<Diagnostic> Diagnostics(SourceText source, CompileOptions? options = null, Func<Model, int, IReadOnlyList<string>>? gradients = null)
     {
         var result = Compiler.Compile(source, options);
-        return [.. result.Diagnostics, .. Linter.Comments(result), .. TestRunner.Run(result).SelectMany(t => t.Diagnostics)];
+        return [.. result.Diagnostics, .. Linter.Comments(result), .. TestRunner.Run(result, gradients).SelectMany(t => t.Diagnostics)];
     }
 
     /// <summary>Runs assertions in a test block.</summary>

@@ -82,7 +82,7 @@ public class TrainTests
         Assert.Contains(Compile.Diagnostics(new(Text), Set(("rate", "1.5"))), d => d.Code == DiagnosticCodes.OutOfRange.Code);
         Assert.Contains(Compile.Diagnostics(new(Text), Set(("hidden", "many"))), d => d.Code == DiagnosticCodes.UnknownName.Code);
         Assert.Contains(Compile.Diagnostics(new(Text), Set(("hidden", "0.5"))), d => d.Code == DiagnosticCodes.NotWhole.Code);
-        Assert.Contains(Compile.Diagnostics(new(Text), Set(("train.bacth", "1"))), d => d.Notes.Contains("did you mean 'train.batch'?"));
+        Assert.Contains(Compile.Diagnostics(new(Text), Set(("train.bacth", "1"))), d => d.Notes.Contains("did you mean 'batch'?"));
 
         static CompileOptions Set(params (string, string)[] values) => new() { Overrides = values.ToDictionary(v => v.Item1, v => v.Item2) };
     }
@@ -105,7 +105,8 @@ public class TrainTests
             model M {
               input features: [B, N]
               target kind: [B]
-              loss mse(mean(features, axis = 1), kind)
+              param a: [] = 1
+              loss mse(a * mean(features, axis = 1), kind)
             }
             train M() on d {
               optimizer sgd(0.1)

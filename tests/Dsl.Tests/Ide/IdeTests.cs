@@ -109,6 +109,14 @@ public class IdeTests
     [InlineData("model M {\n  input x: [B, 2]\n  let f = a => {\n    let inner = a\n    $0\n  }\n}", "let return", "input")]
     [InlineData("model M {\n  input x: [B, 2]\n  let f = x |> for i in 0..3 { $0 }\n}", "dense let", "input")]
     [InlineData("model M {\n  input x: [B, 2]\n  let f = (a, b) => a + $0\n}", "a b x", "M")]
+    [InlineData("model M {\n  input x: [B, T, 2]\n  let a = lstm(8)(x, $0)\n}", "state lengths x", "units layers")]
+    [InlineData("model M {\n  input x: [B, T, 2]\n  let cell = gru(4)\n  let a = cell(x, lengths = 3, $0", "state", "units lengths")]
+    [InlineData("model M {\n  input x: [B, T, 2]\n  let attn = attention(2)\n  let a = frozen(attn)\n  let b = a(x, $0", "mask", "heads causal")]
+    [InlineData("model M {\n  input x: [B, T, 2]\n  let a = attention(2)(x, mask = $0", "x ones", "heads mask")]
+    [InlineData("layer two(n: int)(a: [B, D], b: [B, D]) {\n  return a + b\n}\nmodel M {\n  input x: [B, 2]\n  let a = two(3)(x, $0", "b x", "n a.weight")]
+    [InlineData("layer two(n: int)(a: [B, D], b: [B, D]) {\n  return a + b\n}\nmodel M {\n  input x: [B, 2]\n  let f = two(3) |> relu\n  let y = f(x, $0", "b x", "n")]
+    [InlineData("layer own(a: [B, D], mask: bool[B] = true) {\n  return a\n}\nmodel M {\n  input x: [B, 2]\n  let y = own(x, $0", "mask x", "units")]
+    [InlineData("model M {\n  input x: [B, 2]\n  let y = (x => x)(1)(x, $0", "x relu", "units")]
     public void Completion_knows_its_place(string text, string offered, string not)
     {
         var (file, position, _) = Open(text);
@@ -314,6 +322,9 @@ public class IdeTests
     [InlineData("layer f(n: int, m: int = 2)(x: [B]) {\n  return x\n}\nmodel M {\n  let a = f(1, $0\n}", "f(n: int, m: int = 2)", "m: int = 2")]
     [InlineData("let a = random.normal([1, 2], $0)", "random.normal(", "mean: float = 0")]
     [InlineData("train M() on d {\n  optimizer adam(lr = 1, $0)\n}", "adam(", "betas: pair = (0.9, 0.999)")]
+    [InlineData("model M {\n  input x: [B, T, 2]\n  let a = lstm(8)(x, $0)\n}", "lstm(x, ", "state: tensors = none")]
+    [InlineData("model M {\n  input x: [B, T, 2]\n  let cell = gru(8)\n  let a = cell(x, lengths = $0)\n}", "gru(x, ", "lengths: integers = none")]
+    [InlineData("layer two(n: int)(a: [B, D], b: [B, D]) {\n  return a + b\n}\nmodel M {\n  let y = two(3)(1, $0", "two(a: [B, D], b: [B, D])", "b: [B, D]")]
     public void The_signature_of_a_call(string text, string? label, string? active)
     {
         var (file, position, _) = Open(text);

@@ -6,8 +6,8 @@ namespace Dnn.Dsl.Tests;
 /// <summary>Whether two graphs are the same but for the identities of their variables and barriers.</summary>
 internal sealed class GraphMatch
 {
-    private readonly Dictionary<Symbol, Symbol> symbols = [];
-    private readonly HashSet<Symbol> taken = [];
+    private readonly Dictionary<Graph.Symbol, Graph.Symbol> symbols = [];
+    private readonly HashSet<Graph.Symbol> taken = [];
 
     /// <summary>Two models with the same variables under the same names and paths, and the same graphs over them.</summary>
     public static void Same(Model expected, Model actual)
@@ -38,7 +38,7 @@ internal sealed class GraphMatch
 
     private static Named[] Sorted(IEnumerable<Named> named) => [.. named.OrderBy(n => n.Name, StringComparer.Ordinal)];
 
-    private static Symbol Of(Expr variable) => ((Variable)variable.Op).Symbol;
+    private static Graph.Symbol Of(Expr variable) => ((Variable)variable.Op).Symbol;
 
     private void Variables(string what, IReadOnlyList<Named> expected, IReadOnlyList<Named> actual)
     {
@@ -47,7 +47,7 @@ internal sealed class GraphMatch
             Assert.True(Pair(Of(expected[i].Value), Of(actual[i].Value)));
     }
 
-    private bool Pair(Symbol left, Symbol right) => symbols.TryGetValue(left, out var known) ? known == right : taken.Add(right) && symbols.TryAdd(left, right);
+    private bool Pair(Graph.Symbol left, Graph.Symbol right) => symbols.TryGetValue(left, out var known) ? known == right : taken.Add(right) && symbols.TryAdd(left, right);
 
     /// <summary>The first difference; null if there is none. The order of nodes follows from the graph.</summary>
     private string? Graphs(IReadOnlyList<Expr> left, IReadOnlyList<Expr> right)

@@ -365,8 +365,8 @@ public class PrintingTests
     public void Identities_of_barriers_are_kept()
     {
         var x = Expr.Variable("x", new Shape("B", 2));
-        var (one, other) = (new Symbol("barrier"), new Symbol("barrier"));
-        Expr Barrier(Symbol symbol, Expr value) => Expr.Make(new Graph.Barrier(symbol), value);
+        var (one, other) = (new Graph.Symbol("barrier"), new Graph.Symbol("barrier"));
+        Expr Barrier(Graph.Symbol symbol, Expr value) => Expr.Make(new Graph.Barrier(symbol), value);
         RoundTrip.Holds(Of(x, Barrier(one, x) + Barrier(one, x.Exp()) * Barrier(other, x) + Barrier(other, Barrier(one, x))));
         RoundTrip.Holds(Of(x, Gradient.Of(Checkpoint.Apply([x], xs => [(xs[0] * xs[0].Sin()).Tanh()])[0].Sum(), x)));
     }
