@@ -7,15 +7,16 @@ open Dnn.FSharp
 open Dnn.Graph
 
 let digits =
-    Model.build "Digits" (fun m ->
-        let pixels = m.Input("features", dim "B", size 64)
-        let digit = m.Target("label", DType.I64, dim "B")
+    model "Digits" {
+        let! pixels = input "features" [ dim "B"; size 64 ]
+        let! digit = targetOf DType.I64 "label" [ dim "B" ]
 
         let logits = pixels / 16.0 |> Layer.dense 128 |> Expr.relu |> Layer.layerNorm |> Layer.dense 10
 
-        m.Output("probabilities", Expr.softmax logits)
-        m.Loss(logits |> Loss.crossEntropy digit)
-        m.Metric("accuracy", logits |> Expr.argmax |> Expr.equalTo digit |> Expr.mean))
+        output "probabilities" (Expr.softmax logits)
+        loss (logits |> Loss.crossEntropy digit)
+        metric "accuracy" (logits |> Expr.argmax |> Expr.equalTo digit |> Expr.mean)
+    }
 
 // A graph is data: count its operations by name.
 let rec operations seen (nodes: Expr list) =

@@ -22,7 +22,7 @@ internal sealed class ConcreteGraph
     private readonly List<int> args = [];
     private readonly Dictionary<int, Number> numbers = [];
     private readonly Dictionary<Shape, int[]> dimsOf = [];
-    private readonly Dictionary<int[], int[]> interned = new(DimsComparer.Instance);
+    private readonly Dictionary<int[], int[]> interned = new(SequenceComparer<int>.Instance);
     private readonly IReadOnlyDictionary<string, long> sizes;
     private readonly RefContext context;
     private readonly DType floatType;
@@ -311,20 +311,5 @@ internal sealed class ConcreteGraph
         }
 
         return (start, list);
-    }
-
-    private sealed class DimsComparer : IEqualityComparer<int[]>
-    {
-        public static readonly DimsComparer Instance = new();
-
-        public bool Equals(int[]? x, int[]? y) => x.AsSpan().SequenceEqual(y);
-
-        public int GetHashCode(int[] dims)
-        {
-            var hash = new HashCode();
-            foreach (var dim in dims)
-                hash.Add(dim);
-            return hash.ToHashCode();
-        }
     }
 }

@@ -7,6 +7,9 @@ internal sealed unsafe class Memory
 {
     private const nuint HugePage = 2 << 20;
 
+    [ThreadStatic]
+    private static long taken;
+
     private readonly void* block;
 
     public Memory(long bytes)
@@ -29,6 +32,7 @@ internal sealed unsafe class Memory
         if (isLarge && OperatingSystem.IsLinux())
             AskForHugePages(Pointer, size);
         Bytes = bytes;
+        taken += (long)size;
         GC.AddMemoryPressure((long)size);
     }
 
@@ -37,6 +41,9 @@ internal sealed unsafe class Memory
         NativeMemory.Free(block);
         GC.RemoveMemoryPressure(Math.Max(Bytes, Arena.Alignment));
     }
+
+    /// <summary>The bytes that this thread has taken so far.</summary>
+    public static long Taken => taken;
 
     public byte* Pointer { get; }
 

@@ -60,6 +60,9 @@ public sealed class Plan
 
     public long ConstantBytes => schedule.ConstantBytes;
 
+    /// <summary>Bytes of all tensors of a session that runs this plan: inputs, states, outputs, intermediate values and constants.</summary>
+    public long TensorBytes => Inputs.Concat(States).Concat(Outputs).Sum(t => t.Bytes) + TemporaryBytes + ConstantBytes;
+
     /// <summary>Floating-point operations of a run; an exponential counts as one.</summary>
     public long Flops => schedule.Code.Sum(i => i.Flops);
 

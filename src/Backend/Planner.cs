@@ -563,7 +563,7 @@ internal sealed class KernelBuilder
     private readonly List<FusedInput> inputs = [];
     private readonly List<FusedInstruction> instructions = [];
     private readonly List<FusedOutput> outputs = [];
-    private readonly Dictionary<long[], ImmutableArray<long>> strides = new(SequenceComparer.Instance);
+    private readonly Dictionary<long[], ImmutableArray<long>> strides = new(SequenceComparer<long>.Instance);
     private readonly Dictionary<Key, FusedKernel> kernels = [];
     private int[] dims = [];
     private int[] axes = [];
@@ -707,21 +707,6 @@ internal sealed class KernelBuilder
                 code.Add(output.Strides);
             }
 
-            return code.ToHashCode();
-        }
-    }
-
-    private sealed class SequenceComparer : IEqualityComparer<long[]>
-    {
-        public static readonly SequenceComparer Instance = new();
-
-        public bool Equals(long[]? x, long[]? y) => x.AsSpan().SequenceEqual(y);
-
-        public int GetHashCode(long[] list)
-        {
-            var code = new HashCode();
-            foreach (var item in list)
-                code.Add(item);
             return code.ToHashCode();
         }
     }

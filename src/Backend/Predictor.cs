@@ -36,6 +36,7 @@ public sealed class Predictor
     /// <summary>All outputs for some inputs.</summary>
     /// <exception cref="ShapeException">An input has another shape.</exception>
     /// <exception cref="GraphException">An input is missing or unknown.</exception>
+    /// <exception cref="DataFormatException">A whole number of an input is out of the range that the model has for it; the message says where.</exception>
     public IReadOnlyDictionary<string, Tensor> Predict(params (string Name, Tensor Value)[] inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
@@ -56,7 +57,31 @@ public sealed class Predictor
             session.SetInput(name, given);
         }
 
-        session.Run();
+        try
+        {
+            session.Run();
+        }
+        catch (IndexException e)
+        {
+            throw Located(e, inputs) ?? (Exception)e;
+        }
+
         return session.Program.Outputs.Select((o, i) => KeyValuePair.Create(o.Name, session.GetOutput(i))).ToDictionary();
+    }
+
+    /// <summary>The input, row and place that an index came from.</summary>
+    private static DataFormatException? Located(IndexException e, (string Name, Tensor Value)[] inputs)
+    {
+        foreach (var (name, value) in inputs)
+        {
+            var at = value.DType == DType.I64 && e.Index is { } index && value.Rank > 0 ? value.AsSpan<long>().IndexOf(index) : -1;
+            if (at < 0)
+                continue;
+            var width = Math.Max(1, value.Length / Math.Max(1, value.Shape[0]));
+            var place = width == 1 ? "" : $", place {(at % width) + 1}";
+            return new DataFormatException($"input '{name}'", $"row {(at / width) + 1}{place}: {e.Index} is out of range: the model has room for {e.Size} (0 … {e.Size - 1})", "Correct the input, or make the model's axis larger", e);
+        }
+
+        return null;
     }
 }

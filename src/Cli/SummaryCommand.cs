@@ -22,16 +22,17 @@ internal sealed class SummaryCommand : CliCommand
 
     public override int Execute(Invocation invocation)
     {
-        var model = ModelFile.Load(invocation.Get(file)!, invocation).Model;
+        var source = ModelFile.Load(invocation.Get(file)!, invocation);
+        var (model, memory) = (source.Model, PlannedMemory.Of(source));
         var summary = ModelSummary.Of(model);
         if (invocation.Json)
-            invocation.Output.WriteLine(Json(model, summary));
+            invocation.Output.WriteLine(Json(model, summary, memory));
         else
-            Show(model, summary, invocation);
+            Show(model, summary, memory, invocation);
         return 0;
     }
 
-    private static string Json(Model model, ModelSummary summary) => JsonText.Object(json =>
+    private static string Json(Model model, ModelSummary summary, PlannedMemory? memory) => JsonText.Object(json =>
     {
         json.WriteString("model", model.Name);
         json.WriteStartArray("layers");
@@ -61,6 +62,16 @@ internal sealed class SummaryCommand : CliCommand
         json.WriteNumber("frozen", summary.Frozen);
         json.WriteNumber("buffers", summary.Buffers);
         Size("flops_per_row", summary.Flops);
+        if (memory is not null)
+        {
+            if (memory.Training is { } training)
+            {
+                json.WriteNumber("training_batch", memory.Batch);
+                json.WriteNumber("training_bytes", training);
+            }
+
+            json.WriteNumber("inference_bytes", memory.Inference);
+        }
 
         void Size(string name, Dim size)
         {
@@ -71,7 +82,7 @@ internal sealed class SummaryCommand : CliCommand
         }
     });
 
-    private static void Show(Model model, ModelSummary summary, Invocation invocation)
+    private static void Show(Model model, ModelSummary summary, PlannedMemory? memory, Invocation invocation)
     {
         var terminal = invocation.Terminal;
         var console = Console(terminal);
@@ -97,6 +108,8 @@ internal sealed class SummaryCommand : CliCommand
         console.Write(table);
         terminal.Output.WriteLine($"{Count(summary.Trainable)} trainable parameters, {Count(summary.Frozen)} frozen, {Count(summary.Buffers)} in buffers; {Bytes(4 * (summary.Trainable + summary.Frozen + summary.Buffers))} in f32");
         terminal.Output.WriteLine($"{Text(summary.Flops, Count)} FLOP a row forwards");
+        if (memory is not null)
+            terminal.Output.WriteLine($"tensors as planned: {(memory.Training is { } training ? $"{Bytes(training)} for a training step at batch {memory.Batch}, " : "")}{Bytes(memory.Inference)} for a prediction of one row");
     }
 
     /// <summary>A console for tables, as wide as the terminal.</summary>

@@ -147,7 +147,9 @@ internal sealed partial class Binder
 
     private static string Short(ExprSyntax e) => e.Span.Text is { Length: <= 30 } text ? text : "f";
 
-    private void Name(NameSyntax name)
+    /// <param name="name">A name where a value is.</param>
+    /// <param name="words">Words that may stand there too.</param>
+    private void Name(NameSyntax name, params ImmutableArray<string> words)
     {
         if (name.Name.Text == Probe)
         {
@@ -188,7 +190,7 @@ internal sealed partial class Binder
         }
         else
         {
-            Unknown(name.Name, scope);
+            Unknown(name.Name, scope, words);
         }
     }
 
@@ -206,7 +208,7 @@ internal sealed partial class Binder
 
     private Symbol? Resolve(NameSyntax name) => scope?.Find(name.Name.Text) ?? file.GetValueOrDefault(name.Name.Text);
 
-    private void Unknown(Identifier name, Scope? from)
+    private void Unknown(Identifier name, Scope? from, params ImmutableArray<string> words)
     {
         if (perhapsDeclared.Contains(name.Text) || !unknown.Add(name.Text))
             return;
@@ -218,7 +220,7 @@ internal sealed partial class Binder
         else if (name.Text is "random" or "prim")
             diagnostic = diagnostic.WithNote($"`{name.Text}` is a family of functions: {(name.Text == "random" ? "random.normal(shape)" : "prim.add(x, y)")}");
         // Comparing with all names takes time for each: a text with this many unknown ones is not in need of suggestions.
-        Report(suggestions++ < MaxSuggestions ? diagnostic.WithSuggestion(name.Text, name.Span, Known(from)) : diagnostic);
+        Report(suggestions++ < MaxSuggestions ? diagnostic.WithSuggestion(name.Text, name.Span, Known(from).Concat(words)) : diagnostic);
     }
 
     private IEnumerable<string> Known(Scope? from)
@@ -231,8 +233,10 @@ internal sealed partial class Binder
 
         foreach (var symbol in file.Values.Where(s => s.Kind is not (SymbolKind.Model or SymbolKind.Data)))
             yield return symbol.Name;
-        foreach (var entry in Catalog.All.Where(e => e.Kind is not (CatalogKind.Optimizer or CatalogKind.Source) && !e.Name.Contains('.')))
+        foreach (var entry in Catalog.All.Where(e => !e.Name.Contains('.')))
             yield return entry.Name;
+        if (from is null && scope is not null)
+            yield return "training";
     }
 
     private void Field(FieldSyntax field)
@@ -284,7 +288,10 @@ internal sealed partial class Binder
                 return;
             case NameSyntax name:
                 Name(name);
-                Values(call);
+
+                // A bare name may be a word that what is misspelt here would know.
+                foreach (var argument in call.Arguments.Where(a => a.Name is null || a.Value.Bare is not NameSyntax word || Resolve(word) is not null))
+                    Expression(argument.Value);
                 return;
             case FieldSyntax { Target: NameSyntax { Name.Text: "random" or "prim" } family } field when Resolve(family) is null:
                 Field(field);
@@ -373,7 +380,8 @@ internal sealed partial class Binder
             var argument = call.Arguments[i];
             if (places[i] < 0)
             {
-                if (argument.Value.Bare is not NameSyntax)
+                // A name, or one with parentheses behind, is that of a parameter whose `=` is missing.
+                if (argument.Value.Bare is not NameSyntax && !(argument.Value.Bare is CallSyntax { Callee: NameSyntax called } && entry.Parameters.Any(p => p.Name == called.Name.Text)))
                     Expression(argument.Value);
                 continue;
             }
@@ -412,7 +420,7 @@ internal sealed partial class Binder
         }
         else
         {
-            Name(word);
+            Name(word, parameter.Words);
         }
     }
 

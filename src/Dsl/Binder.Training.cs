@@ -102,14 +102,20 @@ internal sealed partial class Binder
             return;
         }
 
-        if (text != "optimizer" && (option.On?.Span ?? option.Minimize?.Span ?? option.Every?.Span) is { } tail)
-            Report(DiagnosticCodes.MisplacedTail.At(tail, "`on`, `minimize` and `every` without `=` go with `optimizer` alone").WithNote($"it takes {text} {row.Signature}"));
-        if (text != "start_from" && (option.Only.FirstOrDefault()?.Span ?? option.Renames.FirstOrDefault()?.Span) is { } file)
-            Report(DiagnosticCodes.MisplacedTail.At(file, "`only` and `rename` go with `start_from` alone").WithNote($"it takes {text} {row.Signature}"));
+        var tail = text == "optimizer" ? null : option.On?.Span ?? option.Minimize?.Span ?? option.Every?.Span;
+        if (tail is { } words)
+            Report(DiagnosticCodes.MisplacedTail.At(words, "`on`, `minimize` and `every` without `=` go with `optimizer` alone").WithNote($"it takes {text} {row.Signature}"));
+        var files = text == "start_from" ? null : option.Only.FirstOrDefault()?.Span ?? option.Renames.FirstOrDefault()?.Span;
+        if (files is { } names)
+            Report(DiagnosticCodes.MisplacedTail.At(names, "`only` and `rename` go with `start_from` alone").WithNote($"it takes {text} {row.Signature}"));
         if (option.Every is { } every)
             Expression(every);
         if (!seen.TryAdd(text, option.Name.Span) && text != "optimizer")
             Report(DiagnosticCodes.DuplicateArgument.At(option.Name.Span, $"`{text}` stands twice").With(seen[text], "here, too"));
+
+        // What the option lacks is in its tail.
+        if ((tail ?? files) is not null && option.Arguments.IsEmpty)
+            return;
         if (row.Parameters is [{ Kind: ParameterKind.Paths, IsVariadic: true } parts])
         {
             if (option.Arguments.IsEmpty)

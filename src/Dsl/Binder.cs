@@ -62,16 +62,10 @@ internal sealed partial class Binder
         var diagnostics = ImmutableArray.CreateBuilder<Diagnostic>();
         foreach (var module in modules)
         {
-            // A name on a line that did not parse may have been declared there: its uses are no errors of their own.
-            var tree = module.Tree;
-            var lines = tree.Diagnostics.Where(d => d.IsError && !d.Span.IsNone).Select(d => tree.Source.LineAt(d.Span.Start)).ToHashSet();
-            var perhaps = lines.Count == 0
-                ? FrozenSet<string>.Empty
-                : tree.Tokens.Where(t => t.Kind == TokenKind.Name && lines.Contains(tree.Source.LineAt(t.Start)))
-                    .Select(t => tree.Source.Text.Substring(t.Start, t.Length)).ToFrozenSet();
-            var binder = new Binder(binding, module, perhaps);
-            binder.File(tree.Root);
-            diagnostics.AddRange(binder.Unexpected());
+            var broken = BrokenParts.Of(module.Tree);
+            var binder = new Binder(binding, module, broken.Names);
+            binder.File(module.Tree.Root);
+            diagnostics.AddRange(binder.Unexpected().Where(d => !broken.Hides(d)));
         }
 
         return (binding, diagnostics.ToImmutable());

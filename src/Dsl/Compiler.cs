@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.RegularExpressions;
 using Dnn.Graph;
 
 namespace Dnn.Dsl;
@@ -107,7 +108,7 @@ public sealed class CompileException(ImmutableArray<Diagnostic> diagnostics)
 }
 
 /// <summary>From text to models, data and training: parse, bind, elaborate, check.</summary>
-public static class Compiler
+public static partial class Compiler
 {
     /// <summary>Compiles a text. What is wrong is among the diagnostics; nothing is thrown.</summary>
     public static CompileResult Compile(SourceText source, CompileOptions? options = null)
@@ -147,23 +148,41 @@ public static class Compiler
         var models = ImmutableArray<CompiledModel>.Empty;
         var data = ImmutableArray<DataDescription>.Empty;
         if (!diagnostics.Any(d => d.IsError))
-            (models, data) = Elaborate(binding, options, Once(diagnostics));
+            (models, data) = Elaborate(binding, options, Once(binding, diagnostics));
         options.OnPhase?.Invoke("elaborate");
         var order = modules.Select((m, i) => (m.Tree.Source, Index: i)).ToDictionary(m => m.Source, m => m.Index);
         return new CompileResult(tree, binding, options, models, data,
             [.. diagnostics.OrderBy(d => d.Span.IsNone ? -1 : order.GetValueOrDefault(d.Span.Source, -1)).ThenBy(d => d.Span.Start)]);
     }
 
-    /// <summary>The same thing is said once, however many models it concerns.</summary>
-    private static Action<Diagnostic> Once(List<Diagnostic> diagnostics)
+    /// <summary>
+    /// The same thing is said once, however many models it concerns: one error of a kind at a place, and one about the value of a hyperparameter of file or model, wherever it is used.
+    /// </summary>
+    private static Action<Diagnostic> Once(Binding binding, List<Diagnostic> diagnostics)
     {
         var seen = new HashSet<(string, TextSpan, string)>();
+        var hypers = binding.Models.SelectMany(m => m.Hypers?.Parameters ?? []).Select(p => p.Name.Text).Concat(binding.Hypers.Keys.Select(h => h.Name.Text)).ToHashSet();
+        var blamed = new HashSet<string>();
         return d =>
         {
-            if (seen.Add((d.Code, d.Span, d.Message)))
+            var isNew = seen.Add((d.Code, d.Span, d.IsError && !d.Span.IsNone ? "" : d.Message));
+            if (isNew && ValueErrors.Contains(d.Descriptor) && !d.Span.IsNone)
+            {
+                string[] names = [.. Words().Matches(d.Span.Text).Select(m => m.Value).Where(hypers.Contains)];
+                isNew = names.Length == 0 || names.Count(blamed.Add) == names.Length;
+            }
+
+            if (isNew)
                 diagnostics.Add(d);
         };
     }
+
+    /// <summary>Errors that are the fault of a value rather than of the place that uses it.</summary>
+    private static readonly ImmutableArray<DiagnosticDescriptor> ValueErrors =
+        [DiagnosticCodes.OutOfRange, DiagnosticCodes.NotWhole, DiagnosticCodes.InvalidArgument, DiagnosticCodes.InvalidData];
+
+    [GeneratedRegex(@"\w+")]
+    private static partial Regex Words();
 
     private static (ImmutableArray<CompiledModel> Models, ImmutableArray<DataDescription> Data) Elaborate(Binding binding, CompileOptions options, Action<Diagnostic> report)
     {

@@ -60,18 +60,19 @@ public sealed class DiagnosticFormatter(bool colors = false)
     private void Line(StringBuilder text, TextSpan line, Mark[] marks, int margin, string bar)
     {
         // The window of a long line is around the primary mark, or the first.
-        string all = line.Text;
+        // Nothing else is taken of it: a line may be the whole file.
         int focus = marks[^1].Span.Start - line.Start;
-        int from = all.Length <= Width ? 0 : Math.Clamp(focus - Width / 3, 0, all.Length - Width);
-        int to = Math.Min(all.Length, from + Width);
+        int from = line.Length <= Width ? 0 : Math.Clamp(focus - Width / 3, 0, line.Length - Width);
+        int to = Math.Min(line.Length, from + Width);
+        string shown = line.Source.Text[(line.Start + from)..(line.Start + to)];
         string number = (line.Source.LineAt(line.Start) + 1).ToString(CultureInfo.InvariantCulture).PadLeft(margin);
         string cut = from > 0 ? "…" : "";
-        text.Append(Paint(number + " |", Blue)).Append(' ').Append(cut).Append(Visible(all[from..to])).Append(to < all.Length ? "…" : "").Append('\n');
+        text.Append(Paint(number + " |", Blue)).Append(' ').Append(cut).Append(Visible(shown)).Append(to < line.Length ? "…" : "").Append('\n');
         foreach (var mark in marks)
         {
             int start = Math.Clamp(mark.Span.Start - line.Start, from, to), end = Math.Clamp(mark.Span.End - line.Start, start, to);
-            string indent = new(' ', cut.Length + Columns(all[from..start]));
-            string carets = new(mark.Glyph, Math.Max(1, Columns(all[start..end])));
+            string indent = new(' ', cut.Length + Columns(shown[..(start - from)]));
+            string carets = new(mark.Glyph, Math.Max(1, Columns(shown[(start - from)..(end - from)])));
             text.Append(bar).Append(' ').Append(indent).Append(Paint(mark.Text.Length > 0 ? $"{carets} {Visible(mark.Text)}" : carets, mark.Color)).Append('\n');
         }
     }

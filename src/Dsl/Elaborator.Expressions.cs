@@ -591,6 +591,8 @@ internal sealed partial class Elaborator
         var prefix = instance.Path + ".";
         var known = builder.ParametersUnder(instance.Path).Select(p => p.Path).Concat(instances.Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal)))
             .Where(p => p.Length > prefix.Length).Select(p => p[prefix.Length..].Split('.', '[')[0]).Distinct().Order(StringComparer.Ordinal).ToArray();
+        if (known.Length == 0 && hasFailed)
+            throw new DiagnosticException(null);
         var diagnostic = DiagnosticCodes.UnknownField.At(field.Name.Span, $"`{instance.Path}` has no `{field.Name.Text}`").With(instance.Span, "constructed here");
         throw new DiagnosticException(known.Length > 0
             ? diagnostic.WithSuggestion(field.Name.Text, field.Name.Span, known).WithNote($"it has {string.Join(", ", known)}")

@@ -15,7 +15,7 @@ internal sealed partial class Elaborator
     private InstanceValue Construct(SyntaxNode node, Place place, Context c, LayerSyntax? declaration, CatalogEntry? entry, Func<Frame, Layer> make)
     {
         var path = c.PathOf(place);
-        Spend(1, node.Span);
+        Spend(declaration is null ? 1 : WorkOfLayer, node.Span);
         var key = (node, place.Path);
         var known = c.Frame.Constructed.TryGetValue(key, out var instance);
         var frame = known ? instance.Frame : new Frame(path);
@@ -47,7 +47,24 @@ internal sealed partial class Elaborator
     {
         var place = PlaceOf(call, c);
         var args = Arguments(entry, call.Arguments, [], call, c, place);
-        return Construct(call, place, c, null, entry, _ => ((Layer)entry.Make(args)!).Written(Notation(entry, args, call)));
+        return Construct(call, place, c, null, entry, _ =>
+        {
+            try
+            {
+                return ((Layer)entry.Make(args)!).Written(Notation(entry, args, call));
+            }
+            catch (RangeException e)
+            {
+                throw Error(DiagnosticCodes.InvalidArgument, ArgumentOf(entry, call.Arguments, e.Argument)?.Span ?? call.Span, e.Message);
+            }
+        });
+    }
+
+    /// <summary>The argument of a parameter, by name or place; null where it is not given.</summary>
+    private static ExprSyntax? ArgumentOf(CatalogEntry entry, ImmutableArray<ArgumentSyntax> arguments, string name)
+    {
+        var place = Enumerable.Range(0, entry.Parameters.Length).FirstOrDefault(i => entry.Parameters[i].Name == name, -1);
+        return (arguments.FirstOrDefault(a => a.Name?.Text == name) ?? arguments.Where((a, i) => i == place && a.Name is null).FirstOrDefault())?.Value;
     }
 
     private LayerNotation? Notation(CatalogEntry entry, Args args, CallSyntax call) => entry.Parameters.Any(p => p.IsTensor || p.IsVariadic || p.Kind is ParameterKind.Any)
@@ -58,16 +75,15 @@ internal sealed partial class Elaborator
     /// <summary>A layer among the arguments as it is written, if nothing of the file is named in it; null if it is not given, and what has no notation otherwise.</summary>
     private object? SourceOf(CatalogEntry entry, int parameter, CallSyntax call)
     {
-        var given = call.Arguments.FirstOrDefault(a => a.Name?.Text == entry.Parameters[parameter].Name) ?? call.Arguments.Where(a => a.Name is null).ElementAtOrDefault(parameter);
-        if (given is null)
+        if (ArgumentOf(entry, call.Arguments, entry.Parameters[parameter].Name) is not { } given)
             return null;
-        var text = given.Value.Span.Text;
+        var text = given.Span.Text;
         var words = ImmutableArray.CreateBuilder<string>();
-        foreach (var node in given.Value.DescendantsAndSelf())
+        foreach (var node in given.DescendantsAndSelf())
         {
             if (node is NameSyntax name)
             {
-                if (binding.Uses.TryGetValue(name, out var symbol) && !IsWithin(symbol.Span, given.Value.Span))
+                if (binding.Uses.TryGetValue(name, out var symbol) && !IsWithin(symbol.Span, given.Span))
                     return given;
                 words.Add(name.Name.Text);
             }
@@ -161,7 +177,7 @@ internal sealed partial class Elaborator
     private Value Apply(LayerValue layer, ImmutableArray<Given> given, ExprSyntax at, Context c)
     {
         EnsureStack(at.Span);
-        Spend(1, at.Span);
+        Spend(layer is InstanceValue { Declaration: not null } ? WorkOfLayer : 1, at.Span);
         switch (layer)
         {
             case FunctionValue function:
@@ -375,6 +391,8 @@ internal sealed partial class Elaborator
         var count = 1d;
         foreach (var size in expr.Shape.Dims)
         {
+            if (size is { IsKnown: true, Value: < 0 })
+                throw Error(DiagnosticCodes.OutOfRange, at.Span, $"a size is not negative, and this would be {expr.Type}");
             if (size.IsKnown)
                 count *= size.Value;
         }

@@ -52,7 +52,7 @@ internal sealed partial class Elaborator
             if (results.Length < states)
                 throw new GraphException($"prim.scan: the step gives {results.Length} of {states} next states");
             CheckStates(parameters[..states], results[..states], body, call);
-            return Scans.Build(args, parameters, results[..states], results[states..], sequences, given.Sizes("length")[0], given.Number("reverse") != 0);
+            return Scans.Closed(args, parameters, results[..states], results[states..], sequences, given.Sizes("length")[0], given.Number("reverse") != 0);
         }
     }
 

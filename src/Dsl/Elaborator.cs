@@ -23,6 +23,9 @@ internal sealed partial class Elaborator
     /// <summary>The most turns of loops and applications of layers in one model.</summary>
     private const long MaxWork = 10_000_000;
 
+    /// <summary>What constructing or applying a layer of the file counts, against a turn of a loop.</summary>
+    private const int WorkOfLayer = 10;
+
     private readonly Binding binding;
     private readonly Overrides overrides;
     private Action<Diagnostic> report;
@@ -36,6 +39,7 @@ internal sealed partial class Elaborator
     private readonly HashSet<string> evaluationOnly = [];
     private readonly SortedDictionary<string, string> settings = new(StringComparer.Ordinal);
     private long work;
+    private bool hasFailed;
 
     public Elaborator(Binding binding, Overrides overrides, Action<Diagnostic> report, string name, bool decoding = false)
     {
@@ -143,6 +147,8 @@ internal sealed partial class Elaborator
         }
         catch (DiagnosticException e)
         {
+            // What was to be applied has no parameters now, which is no error of its own.
+            hasFailed = true;
             if (e.Diagnostic is not null)
                 report(e.Diagnostic);
             return false;

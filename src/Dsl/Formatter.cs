@@ -80,6 +80,8 @@ public static class Formatter
             Closes = new int[count];
             IndentsBefore = new int[count + 1];
             IndentsAfter = new int[count];
+            NestsIfBroken = new int[count + 1];
+            EndsIfBroken = new int[count];
             IndentsInside = new bool[count];
             _flatEnds = new int[count];
 
@@ -131,6 +133,12 @@ public static class Formatter
 
         /// <summary>How many levels of indentation end after a token.</summary>
         public int[] IndentsAfter { get; }
+
+        /// <summary>How many levels of indentation start before a token, if its group is broken.</summary>
+        public int[] NestsIfBroken { get; }
+
+        /// <summary>How many of those end after a token.</summary>
+        public int[] EndsIfBroken { get; }
 
         /// <summary>Whether what is between a bracket and its partner is indented.</summary>
         public bool[] IndentsInside { get; }
@@ -312,7 +320,18 @@ public static class Formatter
         {
             int first = First(binary), last = Last(binary);
             if (Gaps[First(binary.Rest[0])] == Gap.None) return;
-            if (binary.Rest.Length == 1 && _partners[last] > first && Head(first, _partners[last]) <= MaxHead && !HasComments(first, _partners[last])) return;
+            if (binary.Rest.Length == 1 && _partners[last] > first && Head(first, _partners[last]) <= MaxHead && !HasComments(first, _partners[last]))
+            {
+                // What is before the bracket may still begin too far to the right.
+                int operand = First(binary.Rest[0]) + 1;
+                if (operand >= _partners[last]) return;
+                Group(first, _partners[last] - 1);
+                Gaps[operand] = Gap.Line;
+                NestsIfBroken[operand]++;
+                EndsIfBroken[last]++;
+                return;
+            }
+
             Group(first, last);
             Nest(First(binary.Rest[0]) + 1, last);
             foreach (var rest in binary.Rest) Gaps[First(rest) + 1] = Gap.Line;
@@ -432,6 +451,7 @@ public static class Formatter
     {
         private readonly StringBuilder _text = new();
         private readonly Stack<bool> _broken = [];
+        private readonly Stack<int> _nested = [];
         private int _indent;
         private int _column;
 
@@ -447,6 +467,12 @@ public static class Formatter
                 else
                 {
                     _indent += plan.IndentsBefore[i];
+                    for (int nest = plan.NestsIfBroken[i]; nest > 0; nest--)
+                    {
+                        _nested.Push(_broken.Peek() ? 1 : 0);
+                        _indent += _nested.Peek();
+                    }
+
                     if (plan.Kind(i).IsClosing() && plan.IndentsInside[plan.Partner(i)]) _indent--;
                     Separate(i, newLine);
                 }
@@ -455,6 +481,7 @@ public static class Formatter
                 Append(plan.Text(i));
                 for (int group = plan.Closes[i]; group > 0; group--) _broken.Pop();
                 _indent -= plan.IndentsAfter[i];
+                for (int nest = plan.EndsIfBroken[i]; nest > 0; nest--) _indent -= _nested.Pop();
                 if (plan.Kind(i).IsOpening() && plan.IndentsInside[i]) _indent++;
             }
 

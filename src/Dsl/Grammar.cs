@@ -443,7 +443,10 @@ internal static class Grammar
     private static readonly Parser<StatementSyntax> _declaration = Choose(
         i => i.Is(TokenKind.Let) ? Let : _declarations.GetValueOrDefault(WordAt(i)) ?? (j => NoKeyword((TokenInput)j, inBlock: false)));
 
-    public static readonly Parser<BlockSyntax> Block =
+    /// <summary>Blocks stand in blocks, as in <c>assert_error</c>.</summary>
+    public static readonly Parser<BlockSyntax> Block = Nested(() => _blockHere!);
+
+    private static readonly Parser<BlockSyntax> _blockHere =
         from open in Here
         from statements in Braces(_statement)
         from span in From(open)

@@ -70,6 +70,6 @@ public static class Parser
         return rest;
     }
 
-    private static ImmutableArray<Diagnostic> Sorted(IEnumerable<Diagnostic> lexical, ParseState state) =>
-        [.. lexical.Concat(state.Diagnostics).OrderBy(d => d.Span.Start)];
+    private static ImmutableArray<Diagnostic> Sorted(IReadOnlyCollection<Diagnostic> lexical, ParseState state) =>
+        [.. lexical.Concat(BrokenParts.Causes(state.Source, state.Tokens, lexical, state.Diagnostics)).OrderBy(d => d.Span.Start)];
 }

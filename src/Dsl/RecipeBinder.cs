@@ -371,10 +371,10 @@ internal sealed class RecipeBinder(Overrides overrides, Elaborator elaborator, A
         var (part, measure) = dot < 0 ? ("", stop.On) : (stop.On[..dot], stop.On[(dot + 1)..]);
         string[] parts = data is null || data.Split.Count == 0 ? [DataDescription.Train] : [.. data.Split.Select(p => p.Name)];
         if (data is not null && !parts.Contains(part))
-            throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"`{stop.On}` names no part of the data: there is {string.Join(", ", parts)}").WithNote("what is watched is a loss or metric of a part: validation.loss"));
+            throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"`{stop.On}` names no part of the data: there is {string.Join(", ", parts)}").WithSuggestion(part, span, parts).WithNote("what is watched is a loss or metric of a part: validation.loss"));
         string[] measures = model is null ? [] : ["loss", .. model.Losses.Select(l => l.Name), .. model.Metrics.Select(m => m.Name)];
         return model is null || measures.Contains(measure)
             ? stop
-            : throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"the model has no loss or metric `{measure}`").WithNote($"it has {string.Join(", ", measures)}"));
+            : throw new DiagnosticException(DiagnosticCodes.UnknownName.At(span, $"the model has no loss or metric `{measure}`").WithSuggestion(measure, span, measures).WithNote($"it has {string.Join(", ", measures)}"));
     }
 }

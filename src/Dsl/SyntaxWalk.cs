@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace Dnn.Dsl;
 
 /// <summary>Trees as sequences of their nodes.</summary>
-internal static class SyntaxWalk
+public static class SyntaxWalk
 {
     /// <summary>A node and all below it, parents before children. The stack is explicit: chains of applications make deep trees.</summary>
     public static IEnumerable<SyntaxNode> DescendantsAndSelf(this SyntaxNode root)
@@ -18,7 +18,7 @@ internal static class SyntaxWalk
     }
 
     /// <summary>A node that more than so many levels stand above; null if there is none.</summary>
-    public static SyntaxNode? DeeperThan(this SyntaxNode root, int levels)
+    internal static SyntaxNode? DeeperThan(this SyntaxNode root, int levels)
     {
         var waiting = new Stack<SyntaxNode>([root]);
         var depths = new Stack<int>([0]);

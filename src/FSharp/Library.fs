@@ -350,3 +350,41 @@ module Model =
     /// The gradient of the sum of the losses, for every parameter, as a model of its own.
     let gradient (model: Model) =
         ModelPrinter.Differentiate(model, model.TotalLoss, [| for p in model.Parameters -> Named(p.Path, p.Variable) |])
+
+/// A statement of a model: what it adds to the model that is being composed, and gives.
+type ModelPart<'a> = ModelBuilder -> 'a
+
+/// The statements of `model "Name" { … }`, as those of a `.dnn` model.
+[<AutoOpen>]
+module ModelParts =
+    /// What is fed: `let! x = input "x" [ dim "B"; size 64 ]`.
+    let input (name: string) (dims: Dim list) : ModelPart<Expr> = fun m -> m.Input(name, List.toArray dims)
+    let inputOf (dtype: DType) (name: string) (dims: Dim list) : ModelPart<Expr> = fun m -> m.Input(name, dtype, List.toArray dims)
+    /// What is fed in training and evaluation alone.
+    let target (name: string) (dims: Dim list) : ModelPart<Expr> = fun m -> m.Target(name, List.toArray dims)
+    let targetOf (dtype: DType) (name: string) (dims: Dim list) : ModelPart<Expr> = fun m -> m.Target(name, dtype, List.toArray dims)
+    /// A parameter of the model itself: `let! scale = param "scale" [ size 8 ] Initializers.Ones`.
+    let param (path: string) (dims: Dim list) (init: Initializer) : ModelPart<Expr> = fun m -> m.Parameter(path, Shape(List.toArray dims), init)
+    /// A state that is saved and not trained, and its next value in training.
+    let buffer (path: string) (dims: Dim list) (init: Initializer) : ModelPart<Expr> = fun m -> m.Buffer(path, Shape(List.toArray dims), init)
+    let update (path: string) (next: Expr) : ModelPart<unit> = fun m -> m.Update(path, next)
+    let output (name: string) (value: Expr) : ModelPart<unit> = fun m -> m.Output(name, value)
+    /// A scalar to minimize; several add up.
+    let loss (value: Expr) : ModelPart<unit> = fun m -> m.Loss value
+    let lossAs (name: string) (value: Expr) : ModelPart<unit> = fun m -> m.Loss(value, name)
+    let metric (name: string) (value: Expr) : ModelPart<unit> = fun m -> m.Metric(name, value)
+
+/// Composes a model from statements; layers that are applied between them put their parameters into it.
+type ModelExpression(name: string) =
+    member _.Bind(part: ModelPart<'a>, next: 'a -> ModelPart<'b>) : ModelPart<'b> = fun m -> next (part m) m
+    member _.Yield(part: ModelPart<unit>) = part
+    member _.Zero() : ModelPart<unit> = ignore
+    member _.Combine(first: ModelPart<unit>, rest: ModelPart<unit>) : ModelPart<unit> = fun m -> first m; rest m
+    member _.Delay(rest: unit -> ModelPart<'a>) : ModelPart<'a> = fun m -> rest () m
+    member _.For(items: seq<'a>, body: 'a -> ModelPart<unit>) : ModelPart<unit> = fun m -> for item in items do body item m
+    member _.Run(parts: ModelPart<unit>) = Model.Build(name, fun m -> parts m)
+
+[<AutoOpen>]
+module ModelExpressions =
+    /// `model "Net" { let! x = input "x" [ dim "B"; size 8 ]` … `output "y" (x |> Layer.dense 1) }`
+    let model (name: string) = ModelExpression name

@@ -287,6 +287,16 @@ public sealed class LayerContext
     /// <summary>The positions of so many elements: 0, 1, …, and while decoding from the present position on.</summary>
     public Expr Positions(Dim length) => Position is { } first ? Expr.Iota(new Shape(length), 0) + first : Expr.Iota(new Shape(length), 0);
 
+    /// <summary>Asks for at least one element of a sequence [B, T, D]: here where T is known, else when it is fed.</summary>
+    internal void RequireSome(Expr sequence)
+    {
+        var length = sequence.Shape[1];
+        if (length is { IsKnown: true, Value: 0 })
+            throw new ShapeException($"{instance.Path}: the sequence {sequence.Shape} is empty, and at least one element is needed", sequence.Shape, axis: 1);
+        if (!length.IsKnown)
+            builder.Require(new SizeCheck(length, Dim.One, "the sequence", instance.Path, builder.Location) { IsLeast = true });
+    }
+
     /// <summary>A value that decoding carries from token to token, one for each application of the instance; zeros at first.</summary>
     internal Expr Carried(string name, Shape shape) => builder.Buffer(instance, CarriedName(name), new TensorType(DType.Float, shape), Initializers.Zeros);
 
@@ -586,8 +596,10 @@ public sealed class ModelBuilder
 
     private readonly List<Scans.OpenStep> steps = [];
 
-    /// <summary>Keeps the step of a recurrence as it was composed.</summary>
-    internal void Keep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
+    /// <summary>Keeps the step of a recurrence as it was composed, for <see cref="Model.Steps"/>.</summary>
+    /// <param name="given">Its states and elements.</param>
+    /// <param name="results">What it makes of them.</param>
+    internal void KeepStep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
 
     internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
     {

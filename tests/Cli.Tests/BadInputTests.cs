@@ -1,4 +1,6 @@
 using System.Text;
+using Dnn.Backend;
+using Dnn.Graph;
 using Xunit;
 
 namespace Dnn.Cli.Tests;
@@ -74,6 +76,30 @@ public class BadInputTests : Workspace
             }
             """);
         Fails(1, ["check", file], "deep.dnn:5:", "[B, 4]", "[B, 7]", "in ", "outer");
+    }
+
+    [Fact]
+    public void Labels_out_of_range()
+    {
+        const string text = "model M {\n  input features: [B, 2]\n  target label: int[B]\n  let z = features |> dense(2)\n  output p = z\n  loss cross_entropy(z, label)\n}\ndata d = csv(\"d.csv\", label = \"label\")\ntrain M() on d {\n  optimizer sgd(0.1)\n}\n";
+        Write("d.csv", "a,b,label\n1,2,0\n3,4,1\n5,6,2\n");
+        Fails(1, ["check", Write("labels.dnn", text)], "`label` is 0 … 2 in `d`, and the model has room for 2 (0 … 1)");
+        Write("d.csv", "a,b,label\n1,2,0\n3,x,1\n");
+        Fails(1, ["check", At("labels.dnn")], "d.csv:3: column 'b': 'x' is not a number");
+    }
+
+    [Fact]
+    public void Inputs_out_of_range()
+    {
+        Npy.Write(At("t.npy"), Tensor.Create([0L, 1, 7, 1], 2, 2));
+        Npy.Write(At("none.npy"), Tensor.Zeros(DType.F32, 2, 0, 3));
+        Npy.Write(At("rows.npy"), Tensor.Zeros(DType.F32, 0, 4, 3));
+        var words = Write("words.dnn", "model M {\n  input x: int[B, T]\n  output y = x |> embedding(4, 3)\n}\n");
+        var sequences = Write("sequences.dnn", "model M {\n  input x: [B, T, 3]\n  output y = x |> lstm(4, return_sequences = false) |> dense(1)\n}\n");
+        Fails(3, ["run", words, "--input", $"x={At("t.npy")}", "--out", At("out")], "input 'x': row 2, place 1: 7 is out of range: the model has room for 4 (0 … 3)");
+        Fails(3, ["run", sequences, "--input", $"x={At("none.npy")}", "--out", At("out")], "the sequence has the size T = 0, and lstm_0 asks for at least 1");
+        Fine("run", sequences, "--input", $"x={At("rows.npy")}", "--out", At("out"));
+        Assert.Equal("f32[0, 1]", Npy.Read(At("out", "y.npy")).TypeText);
     }
 
     [Theory]

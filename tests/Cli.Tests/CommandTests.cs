@@ -179,6 +179,10 @@ public class CommandTests : Workspace
         Assert.Contains("21 trainable parameters, 0 frozen", text);
         var json = Fine("summary", file, "--json", "--set", "hidden=10").Json;
         Assert.Equal(41, json.GetProperty("trainable").GetInt32());
+        Assert.Contains("tensors as planned: ", text);
+        Assert.Contains(" for a training step at batch 16, ", text);
+        Assert.Equal(16, json.GetProperty("training_batch").GetInt32());
+        Assert.True(json.GetProperty("training_bytes").GetInt64() > json.GetProperty("inference_bytes").GetInt64());
         var first = json.GetProperty("layers")[0];
         Assert.Equal(("dense_0", "dense", "[B, 10]", 30, 50), (first.GetProperty("path").GetString(), first.GetProperty("kind").GetString(),
             first.GetProperty("output").GetString(), first.GetProperty("parameters").GetInt32(), first.GetProperty("flops_per_row").GetInt32()));

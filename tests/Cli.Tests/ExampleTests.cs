@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Dnn.Backend;
 using Dnn.Dsl;
 using Dnn.Graph;
@@ -38,7 +39,14 @@ public class ExampleTests
     {
         using StringWriter output = new(), error = new();
         Assert.True(Cli.Run(["test", RepoRoot.Combine("examples", "worked.dnn")], output, error) == 0, $"{output}{error}");
-        Assert.EndsWith("7 passed, 0 failed\n", output.ToString());
+        Assert.EndsWith("10 passed, 0 failed\n", output.ToString());
+
+        // Every number of the table in the reference is asserted there.
+        var asserted = File.ReadAllText(RepoRoot.Combine("examples", "worked.dnn"));
+        var table = Regex.Match(File.ReadAllText(RepoRoot.Combine("docs", "language.md")), @"## Worked examples.*?\n\n((\|.*\n)+)").Groups[1].Value;
+        var numbers = Regex.Matches(Regex.Replace(table, @"(?<=\d),(?=\d{3})", ""), @"\d+(\.\d+)?").Select(m => m.Value).Distinct().ToArray();
+        Assert.InRange(numbers.Length, 15, 50);
+        Assert.All(numbers.Where(n => n.Length > 1), number => Assert.Contains(number, asserted));
     }
 
     [Fact]

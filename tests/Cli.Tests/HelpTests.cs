@@ -59,8 +59,8 @@ public class HelpTests : Workspace
     [InlineData(new[] { "train", "a.dnn", "--threads", "100000" }, "--threads takes a whole number from 1 to 256")]
     [InlineData(new[] { "train", "a.dnn", "--out", "" }, "--out takes the name of a folder")]
     [InlineData(new[] { "eval", "a.dnn" }, "--weights")]
-    [InlineData(new[] { "dump", "a.dnn", "--stage", "grap" }, "--stage is tokens, syntax, bound, graph, gradient, optimized or plan, not 'grap'; did you mean 'graph'?")]
-    [InlineData(new[] { "dump", "a.dnn" }, "`dnn dump` needs --stage tokens|syntax|bound|graph|gradient|optimized|plan")]
+    [InlineData(new[] { "dump", "a.dnn", "--stage", "grap" }, "--stage is tokens, syntax, bound, source, flat, graph, gradient, optimized or plan, not 'grap'; did you mean 'graph'?")]
+    [InlineData(new[] { "dump", "a.dnn" }, "`dnn dump` needs --stage tokens|syntax|bound|source|flat|graph|gradient|optimized|plan")]
     [InlineData(new[] { "graph", "a.dnn", "-o", "a.png" }, "no picture is written as .png")]
     [InlineData(new[] { "gradcheck", "a.dnn", "--order", "3" }, "--order is 1 or 2, not '3'")]
     public void A_wrong_command_line_is_explained(string[] args, string says) => Fails(2, args, says);

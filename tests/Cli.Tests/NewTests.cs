@@ -26,6 +26,25 @@ public class NewTests : Workspace
         Fails(1, ["new", At(template)], "exists already");
     }
 
+    [Theory]
+    [InlineData("mlp")]
+    [InlineData("cnn")]
+    [InlineData("lstm")]
+    [InlineData("gpt")]
+    [InlineData("gnn")]
+    public void Every_command_of_the_readme_runs(string template)
+    {
+        Fine("new", At(template), "--template", template);
+        var lines = File.ReadAllLines(At(template, "README.md")).Where(l => l.StartsWith("dnn ", StringComparison.Ordinal)).Select(l => l.Split('#')[0].Trim()).ToArray();
+        Assert.Contains(lines, l => l.StartsWith("dnn eval", StringComparison.Ordinal));
+        foreach (var line in lines)
+        {
+            // As in the folder itself, and with two steps of training.
+            string[] args = [.. line.Replace("'The '", "The", StringComparison.Ordinal).Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(a => a.Contains('.', StringComparison.Ordinal) ? At(template, a) : a)];
+            Fine(args[0] == "train" ? [.. args, "--steps", "2", "--out", At(template, "runs", template)] : args);
+        }
+    }
+
     [Fact]
     public void New_knows_its_templates() => Fails(2, ["new", At("x"), "--template", "ltsm"], "--template is mlp, cnn, lstm, gpt or gnn, not 'ltsm'; did you mean 'lstm'?");
 }

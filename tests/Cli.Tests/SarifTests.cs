@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Dnn.Dsl;
 using Xunit;
 
 namespace Dnn.Cli.Tests;
@@ -62,6 +63,18 @@ public class SarifTests : Workspace
 
         Assert.Contains("`gate_0`", results[1].GetProperty("stacks").ToString().Replace("\\u0060", "`"));
         Assert.NotEqual(0, results[1].GetProperty("relatedLocations").GetArrayLength());
+    }
+
+    [Fact]
+    public void Whatever_is_found_is_valid()
+    {
+        string[] files = [.. DiagnosticCodes.All.Select(code => Write($"{code.Code}.dnn", code.Bad))];
+        var outcome = Dnn(["check", "--sarif", .. files]);
+        Valid(outcome.Json, "log", "$");
+        var found = outcome.Json.GetProperty("runs")[0].GetProperty("results").EnumerateArray().Select(r => r.GetProperty("ruleId").GetString()).ToHashSet();
+
+        // A command line, a file of a certain name, a run.
+        Assert.Equal(["DNN0121", "DNN0125", "DNN0330"], DiagnosticCodes.All.Select(c => c.Code).Where(c => !found.Contains(c)));
     }
 
     [Fact]

@@ -18,6 +18,52 @@ let private network () =
         m.Loss(p |> Loss.mse y))
 
 [<Fact>]
+let ``a model expression composes what the function does`` () =
+    let expression =
+        model "Net" {
+            let! x = input "x" [ dim "B"; size 3 ]
+            let! y = target "y" [ dim "B"; size 1 ]
+            let shared = Layer.Of.dense 4 |> Layer.named "fc"
+            let h = x |> Layer.apply shared |> Expr.relu |> Layer.residual (Layer.Of.chain [ Layer.Of.dense 4; Layer.Of.func "tanh" tanh ])
+            let p = h |> Layer.layerNorm |> Layer.dense 1
+            output "p" p
+            loss (p |> Loss.mse y)
+        }
+
+    Assert.Equal(network().ToSource(), expression.ToSource())
+
+[<Fact>]
+let ``every statement of a model has its word`` () =
+    let net =
+        model "All" {
+            let! x = input "x" [ dim "B"; size 2 ]
+            let! kind = inputOf DType.I64 "kind" [ dim "B" ]
+            let! y = target "y" [ dim "B"; size 2 ]
+            let! label = targetOf DType.I64 "label" [ dim "B" ]
+            let! scale = param "scale" [ size 2 ] Initializers.Ones
+            let! seen = buffer "seen" [ size 2 ] Initializers.Zeros
+            update "seen" (0.9 * seen + 0.1 * (x |> Expr.meanOver 0))
+
+            for name, factor in [ "once", 1.0; "twice", 2.0 ] do
+                output name (factor * x * scale)
+
+            loss (x * scale |> Loss.mse y)
+            lossAs "classes" (x |> Layer.dense 3 |> Loss.crossEntropy label)
+            metric "same" (kind |> Expr.equalTo label |> Expr.mean)
+        }
+
+    Assert.Equal<string>([ "x"; "kind" ], [ for i in net.Inputs -> i.Name ])
+    Assert.Equal<string>([ "y"; "label" ], [ for t in net.Targets -> t.Name ])
+    Assert.Equal<string>([ "once"; "twice" ], [ for o in net.Outputs -> o.Name ])
+    Assert.Equal<string>([ "loss_0"; "classes" ], [ for l in net.Losses -> l.Name ])
+    Assert.Equal<string>([ "same" ], [ for m in net.Metrics -> m.Name ])
+    Assert.Equal<string>([ "scale"; "dense_0.weight"; "dense_0.bias" ], [ for p in net.Parameters -> p.Path ])
+    Assert.NotNull(net.Buffers[0].Next)
+
+    let empty = model "Empty" { () }
+    Assert.Empty(empty.Outputs)
+
+[<Fact>]
 let ``F#'s own functions and operators build nodes`` () =
     let x = Expr.variable "x" [ size 2 ]
     Assert.Same((2.0 * x + 1.0).Exp(), exp (2.0 * x + 1.0))

@@ -1,5 +1,6 @@
 using Dnn.Checking;
 using Xunit;
+using static Dnn.Graph.Tests.Numerics;
 
 namespace Dnn.Graph.Tests;
 
@@ -309,13 +310,6 @@ public class LibraryTests
     private static double Expm1(double x) => Math.Abs(x) < 1e-5 ? x + (x * x / 2) + (x * x * x / 6) : Math.Exp(x) - 1;
 
     private static Expr Matrix(int rows, int columns, params double[] values) => Expr.Vector(values).Reshape(new Shape(rows, columns));
-
-    private static double[] Value(Expr y, params (Expr Variable, double[] Numbers)[] at) => Reference.Evaluate([y], Point(at))[0].Reals!;
-
-    private static long[] Integers(Expr y) => Reference.Evaluate([y], Point([]))[0].Integers!;
-
-    private static Dictionary<Expr, RefValue<double>> Point((Expr Variable, double[] Numbers)[] at) =>
-        at.ToDictionary(v => v.Variable, v => RefValue<double>.Of([.. v.Variable.Shape.Dims.Select(d => (int)d.Value)], v.Numbers));
 
     private static void Near(IEnumerable<double> expected, double[] actual, double tolerance)
     {

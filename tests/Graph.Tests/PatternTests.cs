@@ -1,5 +1,6 @@
 using Dnn.Checking;
 using Xunit;
+using static Dnn.Graph.Tests.Numerics;
 
 namespace Dnn.Graph.Tests;
 
@@ -163,21 +164,4 @@ public class PatternTests
     private static Expr Of(string name, string shape) => Expr.Variable(name, new Shape([.. shape.Trim('[', ']').Split(", ").Select(s => Dim.Of(int.Parse(s)))]));
 
     private static double[] Numbers(Shape shape, int seed) => [.. Enumerable.Range(0, (int)shape.ElementCount.Value).Select(i => Math.Sin((1.7 * i) + seed) + 0.1)];
-
-    private static Dictionary<Expr, RefValue<double>> Point((Expr Variable, double[] Numbers)[] at) =>
-        at.ToDictionary(v => v.Variable, v => RefValue<double>.Of([.. v.Variable.Shape.Dims.Select(d => (int)d.Value)], v.Numbers));
-
-    private static double[] Value(Expr y, params (Expr, double[])[] at) => Reference.Evaluate([y], Point(at))[0].Reals!;
-
-    private static void Near(double[] expected, double[] actual)
-    {
-        Assert.Equal(expected.Length, actual.Length);
-        Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, 1e-12));
-    }
-
-    private static void Differentiable(Expr y, params (Expr Variable, double[] Numbers)[] at)
-    {
-        var report = GradientChecker.Check(y, [.. at.Select(v => v.Variable)], Point(at), new GradientCheckOptions(Order: 2));
-        Assert.True(report.Passed, report.ToString());
-    }
 }

@@ -1,5 +1,6 @@
 using Dnn.Checking;
 using Xunit;
+using static Dnn.Graph.Tests.Numerics;
 
 namespace Dnn.Graph.Tests;
 
@@ -77,8 +78,8 @@ public class SamplingTests
                 var first = (int)p;
                 return (at[first] * (1 - (p - first))) + (at[Math.Min(first + 1, from - 1)] * (p - first));
             }).ToArray();
-            Near(nearest, Value(x.Resize(new Shape(to)), (x, at), (1, from, 1)));
-            Near(linear, Value(x.Resize(new Shape(to), Interpolation.Bilinear), (x, at), (1, from, 1)));
+            Near(nearest, ValueAt(x.Resize(new Shape(to)), (x, at), (1, from, 1)));
+            Near(linear, ValueAt(x.Resize(new Shape(to), Interpolation.Bilinear), (x, at), (1, from, 1)));
         }
 
         var image = Expr.Variable("x", new Shape(2, from, 2, 2));
@@ -99,9 +100,9 @@ public class SamplingTests
         foreach (var length in (Dim[])[from, "N"])
         {
             var x = Expr.Variable("x", new Shape(1, length, 1, 1));
-            Near(expected, Value(x.AdaptiveAvgPool2d((to, 1)), (x, at), (1, from, 1, 1)));
+            Near(expected, ValueAt(x.AdaptiveAvgPool2d((to, 1)), (x, at), (1, from, 1, 1)));
             var wide = x.Reshape(new Shape(1, 1, length, 1));
-            Near(expected, Value(wide.AdaptiveAvgPool2d((1, to)), (x, at), (1, from, 1, 1)));
+            Near(expected, ValueAt(wide.AdaptiveAvgPool2d((1, to)), (x, at), (1, from, 1, 1)));
         }
 
         var image = Expr.Variable("x", new Shape(1, from, 3, 2));
@@ -179,23 +180,6 @@ public class SamplingTests
 
     private static double[] Numbers(Expr x, int seed) => [.. Enumerable.Range(0, (int)x.Shape.ElementCount.Value).Select(i => Math.Sin((1.7 * i) + seed) + 0.1)];
 
-    private static Dictionary<Expr, RefValue<double>> Point((Expr Variable, double[] Numbers)[] at) =>
-        at.ToDictionary(v => v.Variable, v => RefValue<double>.Of([.. v.Variable.Shape.Dims.Select(d => (int)d.Value)], v.Numbers));
-
-    private static double[] Value(Expr y, params (Expr, double[])[] at) => Reference.Evaluate([y], Point(at))[0].Reals!;
-
-    private static double[] Value(Expr y, (Expr Variable, double[] Numbers) at, System.Runtime.CompilerServices.ITuple dims) =>
+    private static double[] ValueAt(Expr y, (Expr Variable, double[] Numbers) at, System.Runtime.CompilerServices.ITuple dims) =>
         Reference.Evaluate([y], new Dictionary<Expr, RefValue<double>> { [at.Variable] = RefValue<double>.Of([.. Enumerable.Range(0, dims.Length).Select(i => (int)dims[i]!)], at.Numbers) })[0].Reals!;
-
-    private static void Near(double[] expected, double[] actual)
-    {
-        Assert.Equal(expected.Length, actual.Length);
-        Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, 1e-12));
-    }
-
-    private static void Differentiable(Expr y, params (Expr Variable, double[] Numbers)[] at)
-    {
-        var report = GradientChecker.Check(y, [.. at.Select(v => v.Variable)], Point(at), new GradientCheckOptions(Order: 2));
-        Assert.True(report.Passed, report.ToString());
-    }
 }

@@ -563,6 +563,18 @@ case("top_k", "let (v, i) = top_k(x, 2)\n  output y = v * (1 + i)", lambda x: (l
 case("scan", "let (s, ys) = scan(x, zeros([4]), (s, xt) => (tanh(s + xt), s * xt), axis = 0)\n  output y = sum(s) * ys", lambda x: (lambda a, b, c: torch.stack([0 * x[0], a * x[1], b * x[2]]) * c.sum())(
     torch.tanh(x[0]), torch.tanh(torch.tanh(x[0]) + x[1]), torch.tanh(torch.tanh(torch.tanh(x[0]) + x[1]) + x[2])), some)
 
+# ---- One batch norm in two places: each batch has its own statistics, and the running ones take both in order -----------------
+
+
+def siamese(x, z, n_weight, n_bias, n_mean, n_var):
+    mean, var = n_mean.clone(), n_var.clone()
+    a, b = (F.batch_norm(t, mean, var, n_weight, n_bias, True, 0.3) for t in (x, z))
+    return a * b, {"n.mean": mean, "n.var": var}
+
+
+case("batch_norm in a siamese net", "let n = batch_norm(momentum = 0.7)\n  output y = n(x) * n(z)", siamese, {"x": normal(6, 3), "z": normal(6, 3)}, {"n.weight": normal(3), "n.bias": normal(3)},
+     {"n.mean": normal(3), "n.var": 0.5 + RNG.random(3)}, training=True)
+
 os.makedirs(HERE, exist_ok=True)
 with open(os.path.join(HERE, "layers.json"), "w") as f:
     json.dump(CASES, f, indent=1)

@@ -71,12 +71,17 @@ internal static unsafe partial class GemmBlock<T, V, S>
         }
 
         var blocksK = (k + MaxBlockK - 1) / MaxBlockK;
-        var blockK = (k + blocksK - 1) / blocksK;
+        var blockK = blocksK == 1 ? k : (k + blocksK - 1) / blocksK;
         var blocksM = (m + BlockM - 1) / BlockM;
-        var blockM = (m + blocksM - 1) / blocksM;
+        var blockM = blocksM == 1 ? m : (m + blocksM - 1) / blocksM;
         var packB = bCol != 1 || (m > MaxRowsUnpacked && (long)k * n * sizeof(T) > MaxBytesUnpacked)
             || (m >= MinTilesPacked * S.MaxRows && n > TileColumns && Collides(blockK, bRow));
         var packA = m > 1 && n > 2 * TileColumns && (aCol == 1 ? aRow * sizeof(T) % CollidingStride == 0 : n >= 4 * TileColumns && aRow == 1 && Collides(blockK, aCol));
+        if (!packA && !packB && blocksK == 1 && blocksM == 1 && n <= BlockN)
+        {
+            Tiles(m, n, k, a, aRow, aCol, false, b, bRow, false, c, cRow, accumulate);
+            return;
+        }
 
         // With one block of rows, panels of B are packed just before they are used.
         var blockN = Math.Min(blocksM == 1 && !packA ? 4 * TileColumns : BlockN, (n + TileColumns - 1) / TileColumns * TileColumns);
@@ -125,7 +130,7 @@ internal static unsafe partial class GemmBlock<T, V, S>
     {
         // m rows in strips of equal height, the first few one higher.
         var strips = (m + S.MaxRows - 1) / S.MaxRows;
-        var (height, higher) = Math.DivRem(m, strips);
+        var (height, higher) = strips == 1 ? (m, 0) : Math.DivRem(m, strips);
         var panelStep = packedB ? (nint)k * TileColumns : TileColumns;
         nint stripStep = 0;
         if (packedA)
@@ -154,10 +159,23 @@ internal static unsafe partial class GemmBlock<T, V, S>
             for (var strip = 0; strip < strips; strip++)
             {
                 var rows = strip < higher ? height + 1 : height;
+                if (packedB)
+                    Prefetch(strip + 1 < strips ? stripC + rows * cRow : c + Math.Min(j + TileColumns, n - 1), height, cRow);
                 (strip < higher ? tall : tile)(&shape, stripA, b, stripC);
                 stripA += packedA ? stripStep : rows * aRow;
                 stripC += rows * cRow;
             }
+        }
+    }
+
+    // Asks for the tile of C that comes next: its rows lie far apart, and its sums begin with them.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(T* c, int rows, nint cRow)
+    {
+        for (; rows > 0; rows--, c += cRow)
+        {
+            S.Prefetch(c);
+            S.Prefetch(c + S.Width);
         }
     }
 

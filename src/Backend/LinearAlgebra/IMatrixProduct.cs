@@ -90,7 +90,7 @@ public unsafe struct MatrixProductArgs<T>
     {
         if ((M | N | K | Batch | Inner) < 0)
             throw new ArgumentException($"A matrix product has a negative size: M={M}, N={N}, K={K}, Batch={Batch}, Inner={Inner}.");
-        if (M > 1 && Math.Abs(CRow) < N)
+        if (M > 1 && Count > 0 && Math.Abs(CRow) < N)
             throw new ArgumentException($"Rows of C overlap: they are {CRow} elements apart and {N} long.");
         if (M > 0 && N > 0 && Count > 0 && ((Batch > 1 && CBatch == 0) || (Inner > 1 && CInner == 0)))
             throw new ArgumentException("Matrices of C overlap: a batch of products needs a batch stride for C.");

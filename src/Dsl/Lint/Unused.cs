@@ -44,7 +44,8 @@ internal sealed class Unused() : LintRule(Row("DNN1011", "parameter, input or la
             yield return At(scope, $"no output and no loss depends on the result of this {scope.Kind} `{scope.Path}`: {count:N0} parameters in vain", count);
         }
 
-        foreach (var (path, kind, location) in model.Idle)
+        // What was given to an idle layer is idle with it.
+        foreach (var (path, kind, location) in model.Idle.Where(i => !model.Idle.Any(o => o != i && IsAround(o.Location, i.Location))))
             yield return new Finding(Descriptor, $"this {kind} `{path}` is applied to nothing: it has no parameters yet, and never gets any") { Number = 0, Location = location, Path = path, Edit = new RemoveLine("take the line out", IsSafe: true) };
 
         foreach (var parameter in model.Parameters.Where(p => !used.Contains(p.Variable) && !covered.Contains(p.Path)))
@@ -53,4 +54,7 @@ internal sealed class Unused() : LintRule(Row("DNN1011", "parameter, input or la
             yield return new Finding(Descriptor, $"no output and no loss depends on the parameter `{parameter.Path}`: {count:N0} numbers in vain") { Number = count, Location = parameter.Location, Path = parameter.Path };
         }
     }
+
+    private static bool IsAround(SourceLocation? outer, SourceLocation? inner) =>
+        outer is not null && inner is not null && outer.File == inner.File && outer.Start <= inner.Start && outer.Start + outer.Length >= inner.Start + inner.Length;
 }

@@ -23,7 +23,7 @@ public static partial class Layers
         var groups = kvHeads ?? heads;
         RequirePositive("attention", "kv_heads", groups);
         if (heads % groups != 0)
-            throw new GraphException($"attention: {groups} heads of keys and values do not divide the {heads} heads");
+            throw new RangeException("kv_heads", $"attention: {groups} heads of keys and values do not divide the {heads} heads; take {Divisors(heads)}");
         RequireRate("attention", "dropout", dropout);
         if (cache is { } room)
         {
@@ -41,11 +41,13 @@ public static partial class Layers
                     throw new ShapeException($"attention takes sequences [B, T, D], not {input.Shape}", input.Shape);
             }
 
+            context.RequireSome(x);
+            context.RequireSome(source);
             var (batch, queries, channels) = (x.Shape[0], x.Shape[1], x.Shape[2]);
             if (Dim.AreEqual(batch, source.Shape[0]) == Answer.Refuted)
                 throw new ShapeException($"attention: {x.Shape} and {source.Shape} have different batch sizes", x.Shape, source.Shape, 0);
             if (!channels.IsKnown || channels.Value % heads != 0)
-                throw new ShapeException($"attention: the {channels} channels of {x.Shape} do not divide into {heads} heads", x.Shape, axis: 2);
+                throw new ShapeException($"attention: the {channels} channels of {x.Shape} do not divide into {heads} heads{(channels.IsKnown ? $"; take {Divisors(channels.Value)}" : "")}", x.Shape, axis: 2);
             var size = (int)(channels.Value / heads);
             var q = Heads("wq", x, heads) * (1 / Math.Sqrt(size));
             var (k, v) = (Heads("wk", source, groups), Heads("wv", source, groups));
@@ -198,10 +200,17 @@ public static partial class Layers
         ? x
         : Expr.Phase(Expr.Where(Rng.Uniform(context.RandomKey(), x.Shape).GreaterOrEqual(rate), x * (1 / (1 - rate)), 0), x);
 
+    /// <summary>The first numbers that divide one, for messages.</summary>
+    private static string Divisors(long number)
+    {
+        var all = Enumerable.Range(1, (int)Math.Min(number, 1 << 12)).Where(d => number % d == 0).Take(8).ToArray();
+        return all.Length == 1 ? $"{all[0]}" : $"{string.Join(", ", all[..^1])} or {all[^1]}";
+    }
+
     private static void RequireRate(string layer, string what, double rate)
     {
         if (!(rate >= 0 && rate < 1))
-            throw new GraphException($"{layer}: {what} is the probability of dropping, at least 0 and below 1, not {Printer.Number(rate)}");
+            throw new RangeException(what, $"{layer}: the {what} is the probability of dropping, at least 0 and below 1, not {Printer.Number(rate)}");
     }
 }
 

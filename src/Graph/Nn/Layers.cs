@@ -137,7 +137,7 @@ public static partial class Layers
     /// <summary>In training, zero with probability <paramref name="rate"/>, the rest scaled by 1 / (1 − rate); in evaluation x (Srivastava et al. 2014).</summary>
     public static Layer Dropout(double rate)
     {
-        RequireRate("dropout", "the rate", rate);
+        RequireRate("dropout", "rate", rate);
         return new Layer("dropout", (context, x) => Dropped(context, x, rate)).Written(LayerNotation.Of("dropout", false, ("rate", rate, LayerNotation.Required)));
     }
 
@@ -208,7 +208,7 @@ public static partial class Layers
     internal static void RequirePositive(string layer, string what, int value)
     {
         if (value < 1)
-            throw new GraphException($"{layer}: {what} must be at least 1, not {value}");
+            throw new RangeException(what, $"{layer}: {what} must be at least 1, not {value}");
     }
 
     /// <summary>The size of the axis before the last.</summary>

@@ -87,6 +87,17 @@ public abstract record Optimizer
     private protected static Expr Decayed(OptimizerContext context, double decay) =>
         context.Decays && decay != 0 ? context.Value * (1 - (context.Rate * decay)) : context.Value;
 
+    /// <summary>The averages of gradients and of their squares.</summary>
+    private protected static (Expr Mean, Expr Square) Moments(OptimizerContext context, double beta1, double beta2) =>
+        (context.State("m", m => (beta1 * m) + ((1 - beta1) * context.Gradient)), context.State("s", s => (beta2 * s) + ((1 - beta2) * context.Gradient.Square())));
+
+    private protected static void CheckMoments(string name, double beta1, double beta2, double epsilon)
+    {
+        Ranges.Share(name, "betas", beta1);
+        Ranges.Share(name, "betas", beta2);
+        Ranges.NotNegative(name, "eps", epsilon);
+    }
+
     /// <summary>√(average / correction) + ε with the root taken apart, so that the correction is of a scalar.</summary>
     private protected static Expr Denominator(Expr average, double beta, Expr step, double epsilon) => (average.Sqrt() * (1 / Correction(beta, step).Sqrt())) + epsilon;
 
@@ -113,9 +124,7 @@ public record Adam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.9
 {
     internal override void Check()
     {
-        Ranges.Share(Name, "betas", Beta1);
-        Ranges.Share(Name, "betas", Beta2);
-        Ranges.NotNegative(Name, "eps", Epsilon);
+        CheckMoments(Name, Beta1, Beta2, Epsilon);
         Ranges.NotNegative(Name, "weight_decay", WeightDecay);
     }
 
@@ -123,8 +132,7 @@ public record Adam(Schedule LearningRate, double Beta1 = 0.9, double Beta2 = 0.9
 
     public override Expr Step(OptimizerContext context)
     {
-        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
-        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var (m, v) = Moments(context, Beta1, Beta2);
         var rate = context.Rate / Correction(Beta1, context.Step);
         return Decayed(context, WeightDecay) - (rate * m / Denominator(v, Beta2, context.Step, Epsilon));
     }
@@ -178,15 +186,12 @@ public sealed record Nadam(Schedule LearningRate, double Beta1 = 0.9, double Bet
 {
     internal override void Check()
     {
-        Ranges.Share("nadam", "betas", Beta1);
-        Ranges.Share("nadam", "betas", Beta2);
-        Ranges.NotNegative("nadam", "eps", Epsilon);
+        CheckMoments("nadam", Beta1, Beta2, Epsilon);
     }
 
     public override Expr Step(OptimizerContext context)
     {
-        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
-        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var (m, v) = Moments(context, Beta1, Beta2);
         var ahead = (Beta1 / Correction(Beta1, context.Step + 1) * m) + ((1 - Beta1) / Correction(Beta1, context.Step) * context.Gradient);
         return context.Value - (context.Rate * ahead / Denominator(v, Beta2, context.Step, Epsilon));
     }
@@ -202,16 +207,13 @@ public sealed record Lamb(Schedule LearningRate, double Beta1 = 0.9, double Beta
 
     internal override void Check()
     {
-        Ranges.Share("lamb", "betas", Beta1);
-        Ranges.Share("lamb", "betas", Beta2);
-        Ranges.NotNegative("lamb", "eps", Epsilon);
+        CheckMoments("lamb", Beta1, Beta2, Epsilon);
         Ranges.NotNegative("lamb", "weight_decay", Decay);
     }
 
     public override Expr Step(OptimizerContext context)
     {
-        var m = context.State("m", m => (Beta1 * m) + ((1 - Beta1) * context.Gradient));
-        var v = context.State("s", s => (Beta2 * s) + ((1 - Beta2) * context.Gradient.Square()));
+        var (m, v) = Moments(context, Beta1, Beta2);
         var r = 1 / Correction(Beta1, context.Step) * m / Denominator(v, Beta2, context.Step, Epsilon);
         if (context.Decays && Decay != 0)
             r += Decay * context.Value;

@@ -152,6 +152,7 @@ public static partial class Layers
         {
             if (inputs is not [var x] || x.Rank != 3)
                 throw new ShapeException($"{kind} takes sequences [B, T, D], not {string.Join(" and ", inputs.Select(i => i.Type))}", inputs[0].Shape);
+            context.RequireSome(x);
             var given = context.Several(State);
             if (!given.IsEmpty && given.Length != states)
                 throw new GraphException($"{kind}: the state is {(states == 1 ? "one tensor" : $"{states} tensors (h, c)")}, not {given.Length}");

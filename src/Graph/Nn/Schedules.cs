@@ -58,24 +58,37 @@ public sealed record StepSchedule(double Rate, double Every, double Factor = 0.1
     public override Expr At(Expr step, double total) => Rate * Expr.Pow(Factor, (step / Every).Floor());
 }
 
-/// <summary>Linear from 0 to peak over the warm-up, reached at its last step, then half a cosine to floor.</summary>
-public sealed record WarmupCosineSchedule(double Peak, double Warmup, double? Total = null, double Floor = 0) : Schedule
+/// <summary>Linear from 0 to peak over the warm-up, reached at its last step, then down to floor.</summary>
+public abstract record WarmupSchedule(double Peak, double Warmup, double? Total, double Floor) : Schedule
 {
+    private protected abstract string Name { get; }
+
+    /// <summary>What is left of the way down, from 1 to 0, as a part t of it is over.</summary>
+    private protected abstract Expr Left(Expr t);
+
     private protected override void Check()
     {
-        Ranges.NotNegative("warmup_cosine", "peak", Peak);
-        Ranges.NotNegative("warmup_cosine", "warmup", Warmup);
-        Ranges.Positive("warmup_cosine", "total", Total);
-        Ranges.NotNegative("warmup_cosine", "floor", Floor);
+        Ranges.NotNegative(Name, "peak", Peak);
+        Ranges.NotNegative(Name, "warmup", Warmup);
+        Ranges.Positive(Name, "total", Total);
+        Ranges.NotNegative(Name, "floor", Floor);
     }
 
     public override Expr At(Expr step, double total)
     {
         var end = Total ?? total;
         var rising = Peak * (step + 1) / Math.Max(1, Warmup);
-        var falling = Floor + ((Peak - Floor) * HalfCosine((step - Warmup) / Math.Max(1, end - Warmup)));
+        var falling = Floor + ((Peak - Floor) * Left((step - Warmup) / Math.Max(1, end - Warmup)));
         return Expr.Where(step.LessThan(Warmup), rising, falling);
     }
+}
+
+/// <summary>Linear from 0 to peak over the warm-up, reached at its last step, then half a cosine to floor.</summary>
+public sealed record WarmupCosineSchedule(double Peak, double Warmup, double? Total = null, double Floor = 0) : WarmupSchedule(Peak, Warmup, Total, Floor)
+{
+    private protected override string Name => "warmup_cosine";
+
+    private protected override Expr Left(Expr t) => HalfCosine(t);
 }
 
 /// <summary>rate · factor^(step / every)</summary>
@@ -105,23 +118,11 @@ public sealed record LinearSchedule(double Peak, double? Total = null, double Fl
 }
 
 /// <summary>Linear from 0 to peak over the warm-up, reached at its last step, then a straight line to floor (Devlin et al. 2019).</summary>
-public sealed record WarmupLinearSchedule(double Peak, double Warmup, double? Total = null, double Floor = 0) : Schedule
+public sealed record WarmupLinearSchedule(double Peak, double Warmup, double? Total = null, double Floor = 0) : WarmupSchedule(Peak, Warmup, Total, Floor)
 {
-    private protected override void Check()
-    {
-        Ranges.NotNegative("warmup_linear", "peak", Peak);
-        Ranges.NotNegative("warmup_linear", "warmup", Warmup);
-        Ranges.Positive("warmup_linear", "total", Total);
-        Ranges.NotNegative("warmup_linear", "floor", Floor);
-    }
+    private protected override string Name => "warmup_linear";
 
-    public override Expr At(Expr step, double total)
-    {
-        var end = Total ?? total;
-        var rising = Peak * (step + 1) / Math.Max(1, Warmup);
-        var falling = Floor + ((Peak - Floor) * Falling((step - Warmup) / Math.Max(1, end - Warmup)));
-        return Expr.Where(step.LessThan(Warmup), rising, falling);
-    }
+    private protected override Expr Left(Expr t) => Falling(t);
 }
 
 /// <summary>peak · min(n / warmup, √(warmup / n)) at step n, from 1 (Vaswani et al. 2017).</summary>

@@ -30,7 +30,7 @@ public static partial class Layers
     /// <summary>In training, whole rows become 0 with probability <paramref name="rate"/>, the rest is scaled by 1 / (1 − rate); in evaluation x (Huang et al. 2016).</summary>
     public static Layer DropPath(double rate)
     {
-        RequireRate("drop_path", "the rate", rate);
+        RequireRate("drop_path", "rate", rate);
         return new("drop_path", (context, x) =>
         {
             if (x.Rank < 1)

@@ -271,7 +271,7 @@ public static class Scans
             sequences = sequences.Add(Expr.Iota(new Shape(length), 0));
         }
 
-        ModelBuilder.Current?.Keep([.. states, .. elements], roots);
+        ModelBuilder.Current?.KeepStep([.. states, .. elements], roots);
         (roots, var products) = HoistProducts(roots, [.. states, index], [.. elements.Zip(sequences).Where(e => e.First != index)], length);
         elements = elements.AddRange(products.Select(p => p.Element));
         sequences = sequences.AddRange(products.Select(p => p.Sequence));
@@ -285,6 +285,26 @@ public static class Scans
             length,
             reverse,
             ModelBuilder.Current?.Provenance);
+    }
+
+    /// <summary>What is in the place of a node came from where that did.</summary>
+    private sealed class SamePlace(Provenance provenance) : IDerivationListener
+    {
+        public void Derived(Expr result, Expr origin)
+        {
+            if (provenance.Find(origin) is { } known)
+                provenance.Record(result, known.Location, known.Scope);
+        }
+    }
+
+    /// <summary>As <see cref="Build"/>, for a recurrence of a model whose step names its constants, as printed graphs have it.</summary>
+    public static Step Closed(ImmutableArray<Expr> args, ImmutableArray<Expr> placeholders, ImmutableArray<Expr> next, ImmutableArray<Expr> outputs, int sequences, Dim length, bool reverse)
+    {
+        var own = next.Length + sequences;
+        var constants = Enumerable.Range(own, args.Length - own).ToDictionary(i => placeholders[i], i => args[i]);
+        if (ModelBuilder.Current is { } builder)
+            builder.KeepStep(placeholders[..own], Expr.Substitute([.. next, .. outputs], constants, new SamePlace(builder.Provenance)));
+        return Build(args, placeholders, next, outputs, sequences, length, reverse);
     }
 
     /// <summary>The nodes of a scan on <paramref name="args"/> whose body is written over <paramref name="placeholders"/>, one for each argument.</summary>

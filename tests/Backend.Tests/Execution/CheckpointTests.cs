@@ -28,6 +28,13 @@ public class CheckpointTests
         Assert.Equal(kept.Parameters.Select(p => p.Path), again.Parameters.Select(p => p.Path));
         var plans = new[] { kept, again }.Select(m => Plan.Compile(TrainingStep.Gradients(m, training: true), new Dictionary<string, long>(), new PlanOptions { Threads = 1 })).ToArray();
 
+        foreach (var plan in plans)
+        {
+            var before = Memory.Taken;
+            new Session(plan.Program, plan.Options).Prepare(plan);
+            Assert.InRange(Memory.Taken - before, plan.TensorBytes, 1.05 * plan.TensorBytes);
+        }
+
         Assert.True(plans[1].TemporaryBytes < plans[0].TemporaryBytes / 2, $"{plans[0].TemporaryBytes} → {plans[1].TemporaryBytes}");
     }
 

@@ -60,6 +60,25 @@ public class ScanTests
     }
 
     [Fact]
+    public void A_new_length_is_a_new_plan_of_the_same_model()
+    {
+        var applied = 0;
+        var model = Model.Build("M", m =>
+        {
+            var h = m.Input("x", "B", "T", 3).Lstm(4).Apply(Layers.Function("counted", x =>
+            {
+                applied++;
+                return x.Tanh();
+            }));
+            m.Output("y", h.Dense(2));
+        });
+        var predictor = new Predictor(model, Initialization.Sample(model, 1));
+        foreach (var length in new[] { 3, 50, 4096, 3 })
+            Assert.Equal([2, length, 2], predictor.Predict(("x", Tensor.Zeros(DType.F32, 2, length, 3)))["y"].Shape.AsSpan().ToArray());
+        Assert.Equal(1, applied);
+    }
+
+    [Fact]
     public void An_index_out_of_range_in_a_loop_is_an_error()
     {
         var values = new Dictionary<Expr, Tensor> { [W] = Tensor.Create(new double[9], 3, 3), [N] = Tensor.Create(new long[] { 5 }, 1) };

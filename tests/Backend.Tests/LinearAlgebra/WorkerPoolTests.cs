@@ -5,6 +5,26 @@ namespace Dnn.Backend.Tests;
 public sealed class WorkerPoolTests
 {
     // More threads than processors included.
+    [Fact]
+    public void PartsAreSharedOutInAdvance()
+    {
+        using var pool = new WorkerPool(3);
+        var by = new int[20];
+        for (var run = 0; run < 50; run++)
+        {
+            pool.Run(by.Length, part =>
+            {
+                by[part] = Environment.CurrentManagedThreadId;
+                Thread.SpinWait(100);
+            });
+
+            // One thread does all of a share, and the caller's own is the first.
+            for (var share = 0; share < 3; share++)
+                Assert.Single(by[(by.Length * share / 3)..(by.Length * (share + 1) / 3)].Distinct());
+            Assert.Equal(Environment.CurrentManagedThreadId, by[0]);
+        }
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

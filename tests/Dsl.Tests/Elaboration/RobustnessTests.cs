@@ -29,7 +29,7 @@ public class CompilerRobustnessTests
     }
 
     /// <summary>Most constructs once, without errors.</summary>
-    private const string Large = """
+    internal const string Large = """
         hyper depth: int = 2 in 1..12
         hyper act: layer = gelu
         let eps = 1e-5

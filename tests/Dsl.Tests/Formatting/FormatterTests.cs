@@ -35,6 +35,73 @@ public class FormatterTests
     }
 
     [Fact]
+    public void Line_ends_and_byte_order_marks_do_not_count()
+    {
+        foreach (string text in Good.Value)
+        {
+            string expected = Check(text);
+            if (Parser.Parse(new(text)).Diagnostics.Any(d => d.IsError)) continue;
+            Assert.Equal(expected, Check("\uFEFF" + text));
+            Assert.Equal(expected, Check(text.ReplaceLineEndings("\r\n")));
+            Assert.Equal(expected, Check(text.ReplaceLineEndings("\r")));
+            Assert.Equal(expected, Check("\uFEFF" + text.ReplaceLineEndings("\r\n") + "\r\n\r\n"));
+        }
+    }
+
+    [Fact]
+    public void Mutated_texts_keep_their_tokens_or_are_left_alone()
+    {
+        var random = new Random(4);
+        int formatted = 0;
+        foreach (string sample in Good.Value)
+        {
+            for (int i = 0; i < 12; i++)
+            {
+                string mutated = Mutations.Of(sample, random);
+                Check(mutated);
+                if (!Parser.Parse(new(mutated)).Diagnostics.Any(d => d.IsError)) formatted++;
+            }
+        }
+
+        // Enough of them are still fine for the laws to mean something.
+        Assert.InRange(formatted, Good.Value.Length, 12 * Good.Value.Length);
+    }
+
+    [Fact]
+    public void Random_words_keep_their_tokens_or_are_left_alone()
+    {
+        var random = new Random(5);
+        for (int i = 0; i < 3000; i++) Check(Mutations.Words(random, 20));
+    }
+
+    [Fact]
+    public void Statements_keep_one_blank_line_between_them_or_none()
+    {
+        var random = new Random(6);
+        foreach (string sample in Good.Value)
+        {
+            var tree = Parser.Parse(new(sample));
+            if (tree.Diagnostics.Any(d => d.IsError) || Comments(tree).Count > 0) continue;
+            string spread = Rewritten(tree, (text, at) => text.Append(at > 0 && tree.Tokens[at - 1].Kind == TokenKind.NewLine && random.Next(3) == 0 ? "\n \n" : ""));
+            Assert.Equal(BlankLines(spread), BlankLines(Check(spread)));
+        }
+    }
+
+    /// <summary>Whether a blank line stands before each statement that is not the first of its block.</summary>
+    private static List<bool> BlankLines(string text)
+    {
+        var tokens = Parser.Parse(new(text)).Tokens;
+        var found = new List<bool>();
+        for (int i = 2; i < tokens.Length; i++)
+        {
+            if (tokens[i - 1].Kind != TokenKind.NewLine || tokens[i - 2].Kind == TokenKind.LeftBrace || tokens[i].Kind is TokenKind.RightBrace or TokenKind.EndOfFile) continue;
+            found.Add(text[tokens[i - 2].End..tokens[i].Start].ReplaceLineEndings("\n").Count(c => c == '\n') > 1);
+        }
+
+        return found;
+    }
+
+    [Fact]
     public void Layout_does_not_depend_on_blanks()
     {
         var random = new Random(1);
@@ -111,6 +178,10 @@ public class FormatterTests
     [InlineData("model M{\n\n\n// a\n\n\nlet a=1// b\n\n\n\nlet b=2\n\n}", "model M {\n  // a\n\n  let a = 1 // b\n\n  let b = 2\n}\n")]
     [InlineData("train M() on d{\ncheckpoint (every=2 epochs)\nlr (2+2) *2\n}", "train M() on d {\n  checkpoint(every = 2 epochs)\n  lr (2 + 2) * 2\n}\n")]
     [InlineData("let a=f( // why\nx)", "let a = f( // why\n  x\n)\n")]
+    [InlineData("let a_name_that_is_so_long_that_nothing_much_fits_beside_it_on_a_line_of_a_hundred_columns=one+2*(three+four)",
+        "let a_name_that_is_so_long_that_nothing_much_fits_beside_it_on_a_line_of_a_hundred_columns = one +\n  2 * (three + four)\n")]
+    [InlineData("let a_name_that_is_so_long_that_hardly_anything_fits_beside_it_on_a_line_of_100=one+2*(three_and_something+four_and_more)",
+        "let a_name_that_is_so_long_that_hardly_anything_fits_beside_it_on_a_line_of_100 = one + 2 * (\n  three_and_something + four_and_more\n)\n")]
     public void Small_texts(string text, string? expected) => Assert.Equal(expected ?? text, Check(text));
 
     [Fact]

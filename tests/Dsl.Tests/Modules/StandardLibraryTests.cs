@@ -151,6 +151,33 @@ public class StandardLibraryTests
         Assert.Null(StandardLibrary.Explain("std.nothing"));
     }
 
+    /// <summary>Whatever rows are filled up with, nothing that is there depends on it, in both directions and through the pool.</summary>
+    [Theory]
+    [InlineData("stack(2, gru(4, bidirectional = true))", 3)]
+    [InlineData("tagger(2, cell = rnn(4, bidirectional = true))", 3)]
+    [InlineData("classifier(3, cell = lstm(4, bidirectional = true))", 5)]
+    [InlineData("attention_pool(units = 4)", 5)]
+    public void What_is_masked_has_no_influence(string layer, int shown)
+    {
+        var model = Compile.Model(
+            $"import std.recurrent ({layer[..layer.IndexOf('(')]})\nmodel M {{\n  input x: [B, 5, 3]\n  input mask: bool[B, 5]\n  let f = {layer}\n  output masked = f(x, mask)\n  output whole = f(x)\n}}");
+        var predictor = new Predictor(model, Initialization.Sample(model, 3, DType.F64), new PlanOptions { Float = DType.F64, Threads = 1 });
+        var x = Enumerable.Range(0, 15).Select(i => Math.Sin(i)).ToArray();
+        var mask = Tensor.Create([true, true, true, false, false], 1, 5);
+        var (one, other) = (Of(0), Of(10));
+        Assert.Equal(one.Masked, other.Masked);
+        Assert.NotEqual(one.Whole, other.Whole);
+
+        (double[] Masked, double[] Whole) Of(double filling)
+        {
+            var given = Tensor.Create([.. x.Select((v, i) => i < 9 ? v : v + filling)], 1, 5, 3);
+            var outputs = predictor.Predict(("x", given), ("mask", mask));
+            return (Kept(outputs["masked"]), Kept(outputs["whole"]));
+        }
+
+        double[] Kept(Tensor t) => t.ToArray<double>()[..(t.Shape.Length == 3 ? t.Shape[2] * shown : t.Shape[1])];
+    }
+
     [Fact]
     public void A_residual_block_begins_as_its_shortcut()
     {

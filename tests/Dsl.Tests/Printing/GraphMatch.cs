@@ -19,6 +19,7 @@ internal sealed class GraphMatch
         match.Variables("parameter", Sorted(expected.Parameters.Select(p => new Named(p.Path, p.Variable))), Sorted(actual.Parameters.Select(p => new Named(p.Path, p.Variable))));
         match.Variables("buffer", Sorted(expected.Buffers.Select(b => new Named(b.Path, b.Variable))), Sorted(actual.Buffers.Select(b => new Named(b.Path, b.Variable))));
         Assert.Equal(Described(expected), Described(actual));
+        Assert.Equal(Checks(expected), Checks(actual));
         match.symbols[Of(RandomState.Seed)] = Of(RandomState.Seed);
         match.symbols[Of(RandomState.Step)] = Of(RandomState.Step);
         Named[] left = [.. Roots(expected)], right = [.. Roots(actual)];
@@ -29,6 +30,8 @@ internal sealed class GraphMatch
 
     public static IEnumerable<string> Described(Model model) => model.Parameters.Select(p => $"{p.Path}: {p.Shape} = {p.Initializer} {p.Options}")
         .Concat(model.Buffers.Select(b => $"{b.Path}: {b.Variable.Type} = {b.Initializer}")).Order(StringComparer.Ordinal);
+
+    private static IEnumerable<string> Checks(Model model) => model.Checks.Select(c => $"{c.Actual} = {c.Asked}").Distinct().Order(StringComparer.Ordinal);
 
     private static IEnumerable<Named> Roots(Model model) =>
         [.. model.Outputs, .. model.Losses, .. model.Metrics, .. Sorted(model.Buffers.Where(b => b.Next is not null).Select(b => new Named(b.Path, b.Next!)))];

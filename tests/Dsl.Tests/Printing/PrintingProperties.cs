@@ -10,7 +10,12 @@ namespace Dnn.Dsl.Tests;
 public class PrintingProperties
 {
     [Property(Arbitrary = [typeof(GraphArbitrary.Any)], MaxTest = 200)]
-    public void A_model_parses_to_the_same_graph(GraphRecipe recipe) => RoundTrip.Holds(ModelOf(recipe.Sample));
+    public void A_model_parses_to_the_same_graph(GraphRecipe recipe)
+    {
+        var model = ModelOf(recipe.Sample);
+        RoundTrip.Holds(model);
+        Assert.All(Formatter.Format(model).Split('\n').Where(l => !l.Contains('"')), line => Assert.True(line.Length <= Formatter.Width, line));
+    }
 
     [Property(Arbitrary = [typeof(GraphArbitrary.Any)], MaxTest = 200)]
     public void A_model_has_the_same_values_when_it_is_parsed_again(GraphRecipe recipe)
@@ -44,6 +49,23 @@ public class PrintingProperties
         var model = ModelOf(recipe.Sample);
         var values = Rewriter.Default.Rewrite([.. model.Outputs.Select(o => o.Value)]);
         RoundTrip.Holds(model with { Outputs = [.. model.Outputs.Select((o, i) => o with { Value = values[i] })] });
+    }
+
+    [Property(MaxTest = 150)]
+    public void A_model_of_layers_and_its_gradient_parse_to_the_same_graph(ushort seed)
+    {
+        var text = LayeredModels.Text(seed);
+        var result = Compiler.Compile(new SourceText(text));
+        Assert.True(!result.HasErrors, $"{text}\n{new DiagnosticFormatter().Format(result.Diagnostics)}");
+        var model = result.Model!;
+        RoundTrip.Holds(model);
+        foreach (var training in new[] { true, false })
+        {
+            var loss = Phases.Resolve([model.TotalLoss], training, model.Provenance)[0];
+            Named[] variables = [.. model.Parameters.Select(v => new Named(v.Path, v.Variable)), .. model.Inputs];
+            if (Gradient.Of(loss, [.. variables.Select(v => v.Value)]).Any(g => g is not null))
+                RoundTrip.Holds(ModelPrinter.Differentiate(model, loss, variables));
+        }
     }
 
     private static void Derivative(GraphSample sample, int order)
