@@ -15,7 +15,7 @@ internal sealed partial class Elaborator
     private InstanceValue Construct(SyntaxNode node, Place place, Context c, LayerSyntax? declaration, CatalogEntry? entry, Func<Frame, Layer> make)
     {
         var path = c.PathOf(place);
-        Spend(1, node.Span);
+        Spend(declaration is null ? 1 : WorkOfLayer, node.Span);
         var key = (node, place.Path);
         var known = c.Frame.Constructed.TryGetValue(key, out var instance);
         var frame = known ? instance.Frame : new Frame(path);
@@ -177,7 +177,7 @@ internal sealed partial class Elaborator
     private Value Apply(LayerValue layer, ImmutableArray<Given> given, ExprSyntax at, Context c)
     {
         EnsureStack(at.Span);
-        Spend(1, at.Span);
+        Spend(layer is InstanceValue { Declaration: not null } ? WorkOfLayer : 1, at.Span);
         switch (layer)
         {
             case FunctionValue function:

@@ -15,7 +15,7 @@ internal sealed partial class Elaborator
         {
             case (_, ErrorValue):
                 throw new DiagnosticException(null);
-            case (NamedTypeSyntax { Name.Text: "int" }, DimValue):
+            case (NamedTypeSyntax { Name.Text: "int" }, DimValue or IntValue):
                 return value;
             case (NamedTypeSyntax { Name.Text: "int" }, not BoolValue) when NumberOf(value) is { } number:
                 return new IntValue(Whole(number, site, name?.Text));
@@ -51,6 +51,8 @@ internal sealed partial class Elaborator
     {
         if (double.IsInteger(number) && Math.Abs(number) < long.MaxValue)
             return (long)number;
+        if (double.IsInteger(number))
+            throw Error(DiagnosticCodes.TooLarge, site.Span, $"{(what is null ? "this" : $"`{what}`")} = {Printer.Number(number)} is beyond 2⁶³ − 1");
         throw Error(DiagnosticCodes.NotWhole, site.Span, $"{(what is null ? "this" : $"`{what}`")} is a whole number, and {Printer.Number(number)} is none").Note("`floor_div(a, b)`, `ceil_div(a, b)` and `round(x)` give whole numbers");
     }
 

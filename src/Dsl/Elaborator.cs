@@ -23,6 +23,9 @@ internal sealed partial class Elaborator
     /// <summary>The most turns of loops and applications of layers in one model.</summary>
     private const long MaxWork = 10_000_000;
 
+    /// <summary>What constructing or applying a layer of the file counts, against a turn of a loop.</summary>
+    private const int WorkOfLayer = 10;
+
     private readonly Binding binding;
     private readonly Overrides overrides;
     private Action<Diagnostic> report;

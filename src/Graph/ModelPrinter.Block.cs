@@ -59,7 +59,9 @@ public static partial class ModelPrinter
         private readonly List<Parameter> parameters = [];
         private readonly List<(ModelBuffer Buffer, Expr? Next)> buffers = [];
         private GradientRule? rule;
+        private Symbol? checkpoint;
         private List<Expr> order = [];
+        private List<Expr> results = [];
         private Dictionary<Expr, Piece> pieces = [];
         private Dictionary<Expr, int> uses = [];
         private List<Expr>? added;
@@ -126,14 +128,18 @@ public static partial class ModelPrinter
 
             foreach (var path in byPath.Keys)
                 instances[path] = Fresh(Identifier(Relative(path)));
-            if (owner is { Scope.Outputs: [{ Op: CustomGradient custom } ruled] } && parameters.Count == 0 && buffers.Count == 0 && ruled.Args.AsSpan()[1..].SequenceEqual([.. fed.Select(f => f.Value)])
+            // What is computed again is the body: the application says that it is.
+            if (owner?.Uses.Any(u => u.Checkpoint) == true)
+                checkpoint = owner.Scope.Outputs.Select(y => y.Op).OfType<Checkpoint>().FirstOrDefault()?.Symbol;
+            results = owner is null ? [] : [.. owner.Scope.Outputs.Select(y => y.Op is Checkpoint made && made.Symbol == checkpoint ? y.Args[0] : y)];
+            if (owner is not null && results is [{ Op: CustomGradient custom } ruled] && parameters.Count == 0 && buffers.Count == 0 && ruled.Args[1..].Select(Entered).SequenceEqual(fed.Select(f => f.Value))
                 && Expr.PostOrder(custom.Rule.Gradients).All(n => n.Op is not (Variable or Phase) || custom.Rule.Takes(n)))
             {
                 rule = custom.Rule;
                 roots.Add(ruled.Args[0]);
             }
 
-            roots.AddRange(rule is not null ? [] : owner is null ? Model.Outputs.Concat(Model.Losses).Concat(Model.Metrics).Select(n => n.Value) : owner.Scope.Outputs);
+            roots.AddRange(rule is not null ? [] : owner is null ? Model.Outputs.Concat(Model.Losses).Concat(Model.Metrics).Select(n => n.Value) : results);
             roots.AddRange(buffers.Select(b => b.Next is null ? null : Stored(b.Next)).OfType<Expr>());
             order = Order(roots);
             foreach (var node in order)
@@ -152,6 +158,9 @@ public static partial class ModelPrinter
             writer.Used.UnionWith(used);
         }
 
+        /// <summary>What stands behind a barrier of the checkpoint around the body, which puts it there again.</summary>
+        private Expr Entered(Expr node) => node is { Op: Barrier barrier, Args: [var x] } && barrier.Symbol == checkpoint ? x : node;
+
         /// <summary>An update stops gradients by itself.</summary>
         private static Expr Stored(Expr next) => next.Op is StopGradient ? next.Args[0] : next;
 
@@ -165,6 +174,10 @@ public static partial class ModelPrinter
             if (!writer.PathOf.TryGetValue(node, out var path) || pieces.ContainsKey(node) || kept.OwnerOf(path, owner) is not { } layer)
                 return;
             needsName.Add(layer);
+
+            // Parameters are fields; what a buffer holds is the layer's own.
+            if (writer.Buffers.Contains(node))
+                kept.Apart.Add(layer);
             for (var end = layer.Length + 1; end < path.Length; end++)
             {
                 if (path[end] == '[' || (path[end] == '.' && kept.Of(layer)[0].Notation is null && kept.Of(path[..end]).Count == 0))
@@ -270,8 +283,8 @@ public static partial class ModelPrinter
             }
             else
             {
-                var results = rule is null ? owner.Scope.Outputs : [roots[0]];
-                Line("return ", results is [var only] ? P(only) : new($"({string.Join(", ", results.Select(y => P(y).Text))})", Level.Atom));
+                var returned = rule is null ? results : [roots[0]];
+                Line("return ", returned is [var only] ? P(only) : new($"({string.Join(", ", returned.Select(y => P(y).Text))})", Level.Atom));
                 if (rule is not null)
                 {
                     var names = Formals(rule, [.. fed.Select(f => f.Name)]);
@@ -356,6 +369,8 @@ public static partial class ModelPrinter
                 group.Add(node);
             }
 
+            if (nodes == order)
+                FindRepeats();
             for (var i = 0; i < nodes.Count; i++)
             {
                 var node = nodes[i];
@@ -367,11 +382,11 @@ public static partial class ModelPrinter
                     continue;
                 }
 
-                var turns = application is null ? null : Repeated(application);
-                if (turns is not null)
+                var isLoop = repeats.TryGetValue(node, out var repeat);
+                if (isLoop)
                 {
-                    i += turns.Count - 1;
-                    (node, application) = (nodes[i], turns[^1]);
+                    i += repeat.Length - 1;
+                    application = applications.GetValueOrDefault(nodes[i]);
                 }
 
                 if (application is null && node.Op is Scan scan)
@@ -380,7 +395,8 @@ public static partial class ModelPrinter
                     continue;
                 }
 
-                var piece = application is null ? Render(node) : turns is null ? Apply(application) : Repeat(turns);
+                var piece = isLoop ? Repeat(repeat, P(Piped(node)!)) : application is null ? Render(node) : Apply(application);
+                node = nodes[i];
                 var isLast = i == nodes.Count - 1 && ends.Count == 1 && ends[0] == node;
                 Put(node, IsInline(node, piece, i + 1 < nodes.Count ? nodes[i + 1] : null, isLast) ? piece : Let(node, application, piece));
             }
@@ -494,7 +510,7 @@ public static partial class ModelPrinter
             else if (constructed.Add(path))
                 Line($"let {Declared(path, instances[path])} = {construction}");
             var made = isInline ? construction : instances[path];
-            foreach (var use in application.Scope.Uses)
+            foreach (var use in application.Uses)
             {
                 made = use switch
                 {
@@ -513,40 +529,6 @@ public static partial class ModelPrinter
                 return new($"{P(inputs[0]).AsPiped()} |> {made}", Level.Pipe, P(inputs[0]).Stages + 1, HasLayers: true);
             var named = application.Scope.Named.GroupBy(n => n.Name).Select(g => $"{g.Key} = {Tuple([.. g.Select(n => P(n.Value).Text)])}");
             return new($"{made}({string.Join(", ", inputs.Select(x => P(x).Text).Concat(named))})", Level.Atom, HasLayers: true);
-        }
-
-        /// <summary>The turns of a loop over equal layers, each on what the one before gives and on nothing else, from the first one on; null if it is none.</summary>
-        private List<Application>? Repeated(Application first)
-        {
-            if (!first.Path.EndsWith("[0]", StringComparison.Ordinal) || !IsSimple(first))
-                return null;
-            var turns = new List<Application> { first };
-            while (byPath.TryGetValue($"{first.Path[..^3]}[{turns.Count}]", out var next) && IsSimple(next[0]) && next[0].Scope.Inputs[0] == turns[^1].Scope.Outputs[0]
-                && uses.GetValueOrDefault(turns[^1].Scope.Outputs[0]) == 1 && Known(turns[^1].Scope.Outputs[0]) is null && writer.Construction(next[0]) == writer.Construction(first))
-                turns.Add(next[0]);
-            return turns.Count > 1 ? turns : null;
-
-            bool IsSimple(Application turn) => byPath[turn.Path].Count == 1 && !needsName.Contains(turn.Path) && turn.Scope is { Inputs.Length: 1, Outputs.Length: 1, Named.IsEmpty: true, Uses.IsEmpty: true };
-        }
-
-        /// <summary><c>x |> repeat(3, dense(64))</c></summary>
-        private Piece Repeat(List<Application> turns)
-        {
-            var path = turns[0].Path[..^3];
-            var made = $"repeat({turns.Count}, {writer.Construction(turns[0])})";
-            if (Relative(path) == $"repeat_{kinds.GetValueOrDefault("repeat")}")
-            {
-                kinds["repeat"] = kinds.GetValueOrDefault("repeat") + 1;
-            }
-            else
-            {
-                var name = Fresh(Identifier(Relative(path)));
-                Line($"let {Declared(path, name)} = {made}");
-                made = name;
-            }
-
-            var input = P(turns[0].Scope.Inputs[0]);
-            return new($"{input.AsPiped()} |> {made}", Level.Pipe, input.Stages + 1, HasLayers: true);
         }
 
         private void Several(Application application)

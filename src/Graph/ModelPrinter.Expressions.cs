@@ -66,6 +66,8 @@ public static partial class ModelPrinter
         {
             if (node.Op is CustomGradient custom)
                 return Ruled(node, custom);
+            if (Entered(node) is var entered && entered != node)
+                return P(entered);
             if (CallOf(node) is { } call)
                 return Called(call);
             var args = Operands(node);

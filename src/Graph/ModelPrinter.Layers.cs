@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Dnn.Graph;
 
 /// <summary>Layers that stay layers when a model is printed.</summary>
@@ -15,14 +17,25 @@ public static partial class ModelPrinter
         /// <summary>How the layer is called, if it is one that every file knows; others are declared.</summary>
         public LayerNotation? Notation => Instance.Notation;
 
-        public bool IsFrozen { get; } = Scope.Uses.Any(u => u.Frozen) || Owner?.IsFrozen == true;
+        /// <summary>How it uses the parameters, as layers around it that are taken apart do, too; innermost first.</summary>
+        public ImmutableArray<ParameterUse> Uses { get; } = UsesOf(Scope, Owner);
 
-        public double Scale { get; } = Scope.Uses.Aggregate(Owner?.Scale ?? 1, (scale, use) => scale * use.LearningRateScale);
+        public bool IsFrozen => Uses.Any(u => u.Frozen) || Owner?.IsFrozen == true;
 
-        public bool HasNoDecay { get; } = Scope.Uses.Any(u => u.NoDecay) || Owner?.HasNoDecay == true;
+        public double Scale => Uses.Aggregate(Owner?.Scale ?? 1, (scale, use) => scale * use.LearningRateScale);
+
+        public bool HasNoDecay => Uses.Any(u => u.NoDecay) || Owner?.HasNoDecay == true;
+
+        private static ImmutableArray<ParameterUse> UsesOf(Scope scope, Application? owner)
+        {
+            var uses = scope.Uses.ToBuilder();
+            for (var outer = scope.Parent; outer is not null && outer != owner?.Scope; outer = outer.Parent)
+                uses.AddRange(outer.Uses.Where(u => !u.Checkpoint && u.Values.IsEmpty));
+            return uses.ToImmutable();
+        }
 
         /// <summary>Tensors in the place of parameters.</summary>
-        public IEnumerable<GivenParameter> Given => Scope.Uses.SelectMany(u => u.Values);
+        public IEnumerable<GivenParameter> Given => Uses.SelectMany(u => u.Values);
 
         /// <summary>What it is made of: inputs, those by name, and those in the place of parameters.</summary>
         public IEnumerable<Expr> Operands => Scope.Inputs.Concat(Scope.Named.Select(n => n.Value)).Concat(Given.Select(g => g.Value));
@@ -188,6 +201,8 @@ public static partial class ModelPrinter
             if (scope.Outputs.Length == 0 || scope.Outputs.Distinct().Count() < scope.Outputs.Length || scope.Outputs.Any(y => y.Args.IsEmpty || operands.Contains(y) || others.ContainsKey(y)))
                 return false;
             if (application.Owner is { } owner && !IsUnder(scope.Path, owner.Path))
+                return false;
+            if (application.Notation is null && application.Uses.Count(u => u.Checkpoint) > 1)
                 return false;
             if (application.Given.Any(g => g.Layer.Instance != layer.Instance || application.Notation is null))
                 return false;

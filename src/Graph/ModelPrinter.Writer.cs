@@ -43,6 +43,7 @@ public static partial class ModelPrinter
             (Model, Kept, IsFlat) = (model, kept, isFlat);
             foreach (var (path, variable) in model.Parameters.Select(p => (p.Path, p.Variable)).Concat(model.Buffers.Select(b => (b.Path, b.Variable))))
                 PathOf[variable] = path;
+            Buffers.UnionWith(model.Buffers.Select(b => b.Variable));
             foreach (var (name, value) in model.Outputs)
                 OutputNames.TryAdd(value, Word(name));
             var roots = model.Outputs.Concat(model.Losses).Concat(model.Metrics).Select(n => n.Value).Concat(model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!));
@@ -76,6 +77,9 @@ public static partial class ModelPrinter
 
         /// <summary>All nodes.</summary>
         public HashSet<Expr> Present { get; }
+
+        /// <summary>The variables of buffers.</summary>
+        public HashSet<Expr> Buffers { get; } = [];
 
         /// <summary>The names of inputs, targets, outputs and sizes: functions that are called so cannot be called.</summary>
         public HashSet<string> Hidden { get; }

@@ -605,6 +605,9 @@ public sealed class Propagation
     {
         private const int Line = 81, Common = 13, Own = 31;
 
+        /// <summary>Gauss–Hermite quadrature for the logarithm of a row's variance.</summary>
+        private static readonly (double At, double Weight)[] Variances = [(0.0, 2.0 / 3), (-Math.Sqrt(3), 1.0 / 6), (Math.Sqrt(3), 1.0 / 6)];
+
         /// <summary>Where the planes begin.</summary>
         private static readonly int Lines = Line * Variances.Length;
 
@@ -615,9 +618,6 @@ public sealed class Propagation
         private static readonly (double At, double Weight)[] OnLine = Rule(Line, t => 0.02 * Math.Sinh(t), t => 0.02 * Math.Cosh(t), 6.4);
         private static readonly (double At, double Weight)[] OfCommon = Rule(Common, t => t, _ => 1, 4.2);
         private static readonly (double At, double Weight)[] OfOwn = Rule(Own, t => t, _ => 1, 5.4);
-
-        /// <summary>Gauss–Hermite quadrature for the logarithm of a row's variance.</summary>
-        private static ReadOnlySpan<(double At, double Weight)> Variances => new[] { (0.0, 2.0 / 3), (-Math.Sqrt(3), 1.0 / 6), (Math.Sqrt(3), 1.0 / 6) };
 
         public static readonly int Count = Lines + (Common * Own);
 

@@ -15,9 +15,9 @@ public readonly record struct Extent(ValueList<int> Sizes)
     internal int[] Over(int axes, string layer, string what, int least = 1)
     {
         if (Sizes.Count != 1 && Sizes.Count != axes)
-            throw new GraphException($"{layer}: {what} = {this} has {Sizes.Count} numbers, and there {(axes == 1 ? "is 1 spatial axis" : $"are {axes} spatial axes")}");
+            throw new RangeException(what, $"{layer}: {what} = {this} has {Sizes.Count} numbers, and there {(axes == 1 ? "is 1 spatial axis" : $"are {axes} spatial axes")}");
         if (Sizes.Any(s => s < least))
-            throw new GraphException($"{layer}: {what} must be at least {least}, not {this}");
+            throw new RangeException(what, $"{layer}: {what} must be at least {least}, not {this}");
         var sizes = Sizes;
         return [.. Enumerable.Range(0, axes).Select(i => sizes[sizes.Count == 1 ? 0 : i])];
     }
@@ -132,12 +132,13 @@ public static partial class Layers
     public static Layer DepthwiseConv2d(Extent kernel, Extent? stride = null, Padding? padding = null, Extent? dilation = null, int multiplier = 1, bool bias = true)
     {
         RequirePositive("depthwise_conv2d", "multiplier", multiplier);
+        var window = Window.Of("depthwise_conv2d", 2, kernel, stride, dilation);
         return new("depthwise_conv2d", (context, x) =>
         {
             var channels = Channels("depthwise_conv2d", 2, x);
             if ((long)channels * multiplier > int.MaxValue)
                 throw new ShapeException($"depthwise_conv2d: {channels} · {multiplier} channels are more than 2³¹ − 1", x.Shape);
-            return Convolve("depthwise_conv2d", 2, context, x, channels * multiplier, kernel, stride, padding, dilation, channels, bias);
+            return Convolve("depthwise_conv2d", context, x, channels * multiplier, window, padding, channels, bias);
         });
     }
 
@@ -171,16 +172,25 @@ public static partial class Layers
         RequirePositive(kind, "filters", filters);
         RequirePositive(kind, "groups", groups);
         if (filters % groups != 0)
-            throw new GraphException($"{kind}: {filters} filters do not divide into {groups} groups");
-        return new(kind, (context, x) => Convolve(kind, axes, context, x, filters, kernel, stride, padding, dilation, groups, bias));
+            throw new RangeException("groups", $"{kind}: {filters} filters do not divide into {groups} groups");
+        var window = Window.Of(kind, axes, kernel, stride, dilation);
+        return new(kind, (context, x) => Convolve(kind, context, x, filters, window, padding, groups, bias));
     }
 
-    private static Expr Convolve(string kind, int axes, LayerContext context, Expr x, int filters, Extent kernel, Extent? stride, Padding? padding, Extent? dilation, int groups, bool bias)
+    /// <summary>The numbers of a window for each axis.</summary>
+    private sealed record Window(int[] Size, int[] Steps, int[] Spread)
     {
+        public static Window Of(string kind, int axes, Extent kernel, Extent? stride, Extent? dilation) =>
+            new(kernel.Over(axes, kind, "kernel"), (stride ?? 1).Over(axes, kind, "stride"), (dilation ?? 1).Over(axes, kind, "dilation"));
+    }
+
+    private static Expr Convolve(string kind, LayerContext context, Expr x, int filters, Window window, Padding? padding, int groups, bool bias)
+    {
+        var (size, steps, spread) = window;
+        var axes = size.Length;
         var channels = Channels(kind, axes, x);
         if (channels % groups != 0)
             throw new ShapeException($"{kind}: the {channels} channels of {x.Shape} do not divide into {groups} groups", x.Shape);
-        var (size, steps, spread) = (kernel.Over(axes, kind, "kernel"), (stride ?? 1).Over(axes, kind, "stride"), (dilation ?? 1).Over(axes, kind, "dilation"));
         var (low, high) = (padding ?? Padding.Same).Over(x.Shape, size, steps, spread, kind);
         var weight = context.Parameter("weight", new Shape([.. size.Select(s => (Dim)s), channels / groups, filters]), Initializers.Auto);
         var conv = new ConvGeneral(steps.ToValueList(), new Shape(low), new Shape(high), Enumerable.Repeat(1, axes).ToValueList(), spread.ToValueList(), groups);

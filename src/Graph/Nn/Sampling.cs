@@ -89,10 +89,10 @@ public static partial class Layers
     private static Layer ConvTranspose(string kind, int axes, int filters, Extent kernel, Extent? stride, Padding? padding, Extent? outputPadding, bool bias)
     {
         RequirePositive(kind, "filters", filters);
+        var (size, steps, more) = (kernel.Over(axes, kind, "kernel"), (stride ?? 1).Over(axes, kind, "stride"), (outputPadding ?? 0).Over(axes, kind, "output_padding", 0));
         return new(kind, (context, x) =>
         {
             var channels = Channels(kind, axes, x);
-            var (size, steps, more) = (kernel.Over(axes, kind, "kernel"), (stride ?? 1).Over(axes, kind, "stride"), (outputPadding ?? 0).Over(axes, kind, "output_padding", 0));
             var cut = (padding ?? Padding.Same).Cut(size, steps, kind);
             var (low, high) = (new Dim[axes], new Dim[axes]);
             for (var i = 0; i < axes; i++)

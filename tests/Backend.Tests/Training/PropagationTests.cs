@@ -35,6 +35,7 @@ public class PropagationTests
         ["dropout"] = () => Repeat(Input(96), 4, x => x.Dense(96).Relu().Dropout(0.4)),
         ["layer norm"] = () => Repeat(Input(96), 5, x => x.Dense(96, init: Initializers.Normal(0.3)).LayerNorm().Relu()),
         ["norms of few inputs"] = () => Input(6).Dense(96).LayerNorm().Relu().Dense(96).Tanh(),
+        ["norms of two inputs"] = () => Input(2).Dense(96).Relu().LayerNorm().Dense(96).LayerNorm().Relu(),
         ["few inputs"] = () => Repeat(Input(3), 4, x => x.Dense(128).Swish()),
         ["rms norm"] = () => Repeat(Input(96), 5, x => x.RmsNorm().Dense(96).Gelu()),
         ["batch norm"] = () => Repeat(Input(96), 5, x => x.Dense(96).Relu().BatchNorm()),

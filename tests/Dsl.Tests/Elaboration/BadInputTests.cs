@@ -21,6 +21,11 @@ public class BadInputTests
     [InlineData("[B, 4, 3]", "x |> [|conv1d(4, 3, dilation = 2, padding = valid)|]", "DNN0301", "padding = \"same\" makes room")]
     [InlineData("[B, 4, 4, 3]", "x |> [|max_pool2d(5)|]", "DNN0301", "5 on 4 elements")]
 
+    [InlineData("[B, 4, 4, 3]", "x |> conv2d(4, [|0|])", "DNN0321", "kernel must be at least 1, not 0")]
+    [InlineData("[B, 4, 4, 3]", "x |> conv2d(4, 3, stride = [|(1, -1)|])", "DNN0321", "stride must be at least 1, not (1, -1)")]
+    [InlineData("[B, 4, 4, 3]", "x |> conv_transpose2d(4, [|(3, 3, 3)|])", "DNN0321", "3 numbers, and there are 2 spatial axes")]
+    [InlineData("[B, 4, 4, 3]", "x |> max_pool2d([|0|])", "DNN0306", "window must be at least 1, not 0")]
+
     // Zero heads, and numbers of heads that do not divide.
     [InlineData("[B, 6, 8]", "x |> attention([|0|])", "DNN0321", "heads must be at least 1, not 0")]
     [InlineData("[B, 6, 8]", "x |> transformer_block(heads = [|0|])", "DNN0321", "heads must be at least 1, not 0")]

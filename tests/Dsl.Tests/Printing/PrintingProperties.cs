@@ -51,6 +51,23 @@ public class PrintingProperties
         RoundTrip.Holds(model with { Outputs = [.. model.Outputs.Select((o, i) => o with { Value = values[i] })] });
     }
 
+    [Property(MaxTest = 150)]
+    public void A_model_of_layers_and_its_gradient_parse_to_the_same_graph(ushort seed)
+    {
+        var text = LayeredModels.Text(seed);
+        var result = Compiler.Compile(new SourceText(text));
+        Assert.True(!result.HasErrors, $"{text}\n{new DiagnosticFormatter().Format(result.Diagnostics)}");
+        var model = result.Model!;
+        RoundTrip.Holds(model);
+        foreach (var training in new[] { true, false })
+        {
+            var loss = Phases.Resolve([model.TotalLoss], training, model.Provenance)[0];
+            Named[] variables = [.. model.Parameters.Select(v => new Named(v.Path, v.Variable)), .. model.Inputs];
+            if (Gradient.Of(loss, [.. variables.Select(v => v.Value)]).Any(g => g is not null))
+                RoundTrip.Holds(ModelPrinter.Differentiate(model, loss, variables));
+        }
+    }
+
     private static void Derivative(GraphSample sample, int order)
     {
         var model = ModelOf(sample);

@@ -273,6 +273,30 @@ public class PrintingTests
             """));
 
     [Fact]
+    public void Equal_turns_of_a_loop_are_one() => Prints(
+        """
+        dnn 1
+
+        model M {
+          input x: [B, 8]
+
+          let a = x |> repeat(3, relu |> dense(8) |> tanh)
+          let deep = repeat(2, dense(8))
+          let "for_0[0].for_0" as for_0_0_for_0 = repeat(2, dense(8) |> relu)
+          let "for_0[1].for_0" as for_0_1_for_0 = repeat(2, dense(8) |> relu)
+
+          output out = a
+            |> repeat(4, dense(8) |> relu |> dense(8))
+            |> deep
+            |> relu
+            |> for_0_0_for_0
+            |> relu
+            |> for_0_1_for_0
+        }
+        """,
+        Compile.Body("  let a = x |> repeat(3, relu |> dense(8) |> tanh)\n  let deep = repeat(2, dense(8))", "a |> repeat(4, dense(8) |> relu |> dense(8)) |> deep |> for i in 0..2 { relu |> for j in 0..2 { dense(8) |> relu } }"));
+
+    [Fact]
     public void The_result_of_a_layer_may_differ_with_what_it_is_applied_to() => RoundTrip.Holds(Compile.Body(
         "  let f = twice\n  let y = f(x)[:, :4] * f(x[:, :4])", "y", "layer twice(x: [B, D]) { return 2 * x / D }"));
 

@@ -1,0 +1,49 @@
+using Xunit;
+
+namespace Dnn.Dsl.Tests;
+
+/// <summary>Sizes that overflow and loops without end are refused at once, each by one error.</summary>
+public class LimitTests
+{
+    private const string Layers = """
+        layer self(x: [B, D]) { return self(x) + 1 }
+        layer ping(x: [B, D]) { return pong(x) }
+        layer pong(x: [B, D]) { return ping(x) }
+        layer down(n: int)(x: [B, D]) { return if n == 0 then x else down(n - 1)(x) }
+        layer wider(n: int)(x: [B, D]) { return x |> dense(n) |> wider(n + 1) }
+        layer twice(f: layer)(x: [B, D]) { return x |> f |> f }
+        """;
+
+    [Theory]
+    [InlineData("x |> self", "DNN0313")]
+    [InlineData("x |> ping", "DNN0313")]
+    [InlineData("x |> down(-1)", "DNN0313")]
+    [InlineData("x |> down(1000)", "DNN0313")]
+    [InlineData("x |> wider(1)", "DNN0313")]
+    [InlineData("x |> repeat(1000000000, relu)", "DNN0312")]
+    [InlineData("x |> for i in 0..100000000 { relu }", "DNN0312")]
+    [InlineData("x |> repeat(100000, repeat(100000, relu))", "DNN0312")]
+    [InlineData("x * len([i for i in 0..20000000])", "DNN0312")]
+    [InlineData("x * len([len([j for j in 0..i]) for i in 0..1000000])", "DNN0312")]
+    [InlineData("zeros([100000, 100000])", "DNN0312")]
+    [InlineData("broadcast_to(sum(x), [65536, 65536])", "DNN0312")]
+    [InlineData("zeros([4294967296, 4294967296, 4294967296])", "DNN0312")]
+    [InlineData("x |> dense(9223372036854775807)", "DNN0312")]
+    [InlineData("x |> dense(3000000000)", "DNN0312")]
+    [InlineData("x * 2 ** 64", "DNN0312")]
+    [InlineData("x * (9223372036854775807 + 1)", "DNN0312")]
+    [InlineData("zeros([9223372036854775807 * 2])", "DNN0312")]
+    [InlineData("x |> twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(twice(relu)))))))))))))))))))))))))", "DNN0312")]
+    public void A_size_or_loop_without_end_is_refused(string expression, string code)
+    {
+        var found = Compile.Diagnostics(new SourceText($"{Layers}\nmodel M {{\n  input x: [B, 4]\n  output y = {expression}\n}}\n"));
+        Assert.True(found.Count == 1 && found[0].Code == code, new DiagnosticFormatter().Format(found.Take(3)));
+    }
+
+    [Theory]
+    [InlineData("x |> down(150)")]
+    [InlineData("x |> repeat(10000, tanh)")]
+    [InlineData("x * len([i for i in 0..100000])")]
+    [InlineData("x * 2 ** 62")]
+    public void What_ends_is_fine(string expression) => Assert.DoesNotContain(Compile.Diagnostics(new SourceText($"{Layers}\nmodel M {{\n  input x: [B, 4]\n  output y = {expression}\n}}\n")), d => d.IsError);
+}
