@@ -6,7 +6,7 @@ namespace Dnn.Dsl;
 internal static class AxisOrigin
 {
     /// <summary>Whether <see cref="Previous"/> is sure of what an operation does with axes, rather than led by equal sizes.</summary>
-    public static bool IsExact(Op op) => op is Unary or Binary or Compare or Logic or Select or Cast or Identity or Phase
+    public static bool IsExact(Op op) => op is Unary or Binary or Compare or Logic or Select or Cast or Identity or Phase or Graph.Barrier or Checkpoint
         or Broadcast or DotGeneral or Sum or ReduceMax or ReduceMin or Transpose or Concat or Slice or Reshape;
 
     /// <summary>The argument whose axis became this one.</summary>
@@ -33,6 +33,8 @@ internal static class AxisOrigin
                 return (args[0], Kept(args[0].Rank, min.Axes, axis));
             case Transpose transpose:
                 return (args[0], transpose.Permutation[axis]);
+            case Checkpoint:
+                return (args[0], axis);
             case Concat concat:
                 return axis == concat.Axis ? default : (args[0], axis);
             case Reshape:

@@ -34,7 +34,10 @@ internal sealed class BrokenParts
         {
             var part = starts.IndexOf(error.Span.Start);
             broken.Add(part);
-            isNameless |= part >= 0 && error.Span.Start <= names[part];
+
+            // Of the quotes of a line, any may be the one too many.
+            var from = error.Descriptor == DiagnosticCodes.UnterminatedString ? source.Text.IndexOf('"', source.Line(source.LineAt(error.Span.Start)).Start) : error.Span.Start;
+            isNameless |= part >= 0 && from <= names[part];
         }
 
         Names = broken.Count == 0
@@ -62,6 +65,9 @@ internal sealed class BrokenParts
 
         // A line goes on after a semicolon that was taken for its end, and a string without an end takes the brackets of its line with it.
         torn.UnionWith(lexical.Where(d => d.Descriptor == DiagnosticCodes.Semicolon).Select(d => parts.lines.IndexOf(d.Span.Start) + 1).ToArray());
+
+        // What stands behind the comma at the end of a line, or swallows it, cuts a list in two.
+        torn.UnionWith(lexical.Concat(syntax).Where(parts.CutsList).Select(d => parts.lines.IndexOf(d.Span.Start) + 1).ToArray());
         var swallowed = lexical.Where(d => d.Descriptor == DiagnosticCodes.UnterminatedString && d.Span.Text.AsSpan().ContainsAny("(){}[]")).Select(d => parts.starts.IndexOf(d.Span.Start)).ToHashSet();
         return syntax
             .Where(d => !torn.Contains(parts.LineOf(d)) && !swallowed.Contains(parts.starts.IndexOf(d.Span.Start)))
@@ -80,6 +86,9 @@ internal sealed class BrokenParts
     /// <summary>Where the mistake is rather than where it showed: the bracket that is open.</summary>
     private static TextSpan Anchor(Diagnostic diagnostic) =>
         diagnostic.Descriptor == DiagnosticCodes.Unclosed && diagnostic.Span.Text != "{" && diagnostic.Secondary is [var opening, ..] ? opening.Span : diagnostic.Span;
+
+    private bool CutsList(Diagnostic diagnostic) => (diagnostic.Descriptor == DiagnosticCodes.UnterminatedString || diagnostic.Descriptor == DiagnosticCodes.Unopened)
+        && source.Line(source.LineAt(diagnostic.Span.Start)).Text.TrimEnd([' ', ')', ']', '}', '"']).EndsWith(',');
 
     private int LineOf(Diagnostic diagnostic) => lines.IndexOf(Anchor(diagnostic).Start);
 

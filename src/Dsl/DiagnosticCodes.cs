@@ -320,7 +320,7 @@ public static class DiagnosticCodes
         "model M {\n  input x: [B, 2]\n  loss mean(x * x)\n}");
 
     public static readonly DiagnosticDescriptor TooLarge = Error("DNN0312", "number, loop or tensor that is too large",
-        "Sizes reach to 2³¹ − 1, static whole numbers to 2⁶³ − 1, and a model is put together in at most ten million turns of loops; constructing and applying a layer of the file count as ten each.",
+        "Sizes reach to 2³¹ − 1, static whole numbers to 2⁶³ − 1, and a model is put together in at most four million turns of loops. Applying a lambda counts as a turn, constructing and applying a layer of the file as ten each, and an application inside of others once more for each of them.",
         "model M {\n  input x: [B, 2]\n  output y = x |> repeat(1000000000, relu)\n}",
         "model M {\n  input x: [B, 2]\n  output y = x |> repeat(100, relu)\n}");
 

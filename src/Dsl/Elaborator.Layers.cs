@@ -177,7 +177,7 @@ internal sealed partial class Elaborator
     private Value Apply(LayerValue layer, ImmutableArray<Given> given, ExprSyntax at, Context c)
     {
         EnsureStack(at.Span);
-        Spend(layer is InstanceValue { Declaration: not null } ? WorkOfLayer : 1, at.Span);
+        Spend(WorkOf(layer), at.Span);
         switch (layer)
         {
             case FunctionValue function:
@@ -205,6 +205,14 @@ internal sealed partial class Elaborator
         }
     }
 
+    /// <summary>A body counts once for each that it is inside of, so that a recursion that branches ends soon, and a loop of as many turns does not.</summary>
+    private long WorkOf(LayerValue layer) => layer switch
+    {
+        InstanceValue { Declaration: not null } => WorkOfLayer * (nesting + 1L),
+        LambdaValue => nesting + 1L,
+        _ => 1,
+    };
+
     private static ImmutableArray<Given> Spread(Value value, ExprSyntax syntax) =>
         value is TupleValue tuple ? [.. tuple.Items.Select(i => new Given(i, syntax))] : [new Given(value, syntax)];
 
@@ -214,16 +222,24 @@ internal sealed partial class Elaborator
             throw Error(DiagnosticCodes.UnknownArgument, name.Span, "the parameters of a lambda have no names for callers");
         var c = lambda.Context.With(new Env(lambda.Context.Env));
         Bind(lambda.Syntax.Pattern, given.Length == 1 ? given[0].Value : new TupleValue([.. given.Select(g => g.Value)]), at, c.Env.Set);
-        if (lambda.Syntax.Value is { } value)
-            return Eval(value, c);
-        foreach (var statement in lambda.Syntax.Block!.Statements)
+        nesting++;
+        try
         {
-            if (statement is ReturnSyntax result)
-                return Eval(result.Value, c);
-            Statement(statement, c);
-        }
+            if (lambda.Syntax.Value is { } value)
+                return Eval(value, c);
+            foreach (var statement in lambda.Syntax.Block!.Statements)
+            {
+                if (statement is ReturnSyntax result)
+                    return Eval(result.Value, c);
+                Statement(statement, c);
+            }
 
-        throw new DiagnosticException(null);
+            throw new DiagnosticException(null);
+        }
+        finally
+        {
+            nesting--;
+        }
     }
 
     private Value Apply(InstanceValue instance, ImmutableArray<Given> given, ExprSyntax at, Context c)
@@ -232,6 +248,7 @@ internal sealed partial class Elaborator
         if (depth == MaxDepth)
             throw Endless(at.Span);
         depth++;
+        nesting++;
         var outer = giver;
         giver = new Giver(at, c.Env.SizeNames);
 
@@ -257,6 +274,7 @@ internal sealed partial class Elaborator
         finally
         {
             giver = outer;
+            nesting--;
             depth--;
         }
     }

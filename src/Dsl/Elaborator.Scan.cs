@@ -13,20 +13,48 @@ internal sealed partial class Elaborator
         ImmutableArray<Expr> sequences = [.. Leaves(xs).Select(v => Tensor(v, sites[0] ?? at))], states = [.. Leaves(init).Select(v => Tensor(v, sites[1]!))];
         var axis = values[3] is null ? 1 : (int)Convert(values[3]!, entry.Parameters[3], sites[3]!, c)!;
         var reverse = values[4] is not null && (bool)Convert(values[4]!, entry.Parameters[4], sites[4]!, c)!;
+        var names = c.Env.SizeNames;
         Value? shape = null;
+        ImmutableArray<Expr> stacked = [];
         return Loop(at, sites, sequences, states, () => Recurrences.Scan(sequences, states, Step, axis, reverse), result =>
-            new TupleValue([Rebuild(init, result.Next), Rebuild(shape!, result.Outputs)]));
+        {
+            NameResults(result);
+            return new TupleValue([Rebuild(init, result.Next), Rebuild(shape!, result.Outputs)]);
+        });
 
         Scans.Step Step(ImmutableArray<Expr> state, ImmutableArray<Expr> element)
         {
             var body = sites[2]!;
+            NameParameters(state, element);
             var made = Apply(step, [new Given(Rebuild(init, state), body), new Given(Rebuild(xs, element), body)], body, c);
             if (made is not TupleValue { Items: [var next, var output] })
                 throw Error(DiagnosticCodes.ScanResult, ResultOf(body).Span, $"a step gives a pair of the next state and an output, and this is {made.Describe()}").Note("where only the state counts: (state, xt) => (state2, state2)");
             shape = output;
             ImmutableArray<Expr> becomes = [.. Leaves(next).Select(v => Tensor(v, body))];
             CheckStates(state, becomes, ResultOf(body), sites[1]!);
-            return new Scans.Step(becomes, [.. Leaves(output).Select(v => Tensor(v, body))]);
+            stacked = [.. Leaves(output).Select(v => Tensor(v, body))];
+            return new Scans.Step(becomes, stacked);
+        }
+
+        // States keep their axes; elements lose the axis of the steps, and outputs get it.
+        void NameParameters(ImmutableArray<Expr> state, ImmutableArray<Expr> element)
+        {
+            foreach (var (one, from) in state.Zip(states))
+                names?.Follow(one, from, Enumerable.Range(0, one.Rank));
+            foreach (var (one, from) in element.Zip(sequences))
+                names?.Follow(one, from, Enumerable.Range(0, from.Rank).Where(i => i != from.Shape.Axis(axis)));
+        }
+
+        void NameResults(Scans.Step result)
+        {
+            foreach (var (one, from) in result.Next.Zip(states))
+                names?.Follow(one, from, Enumerable.Range(0, one.Rank));
+            foreach (var (one, from) in result.Outputs.Zip(stacked))
+            {
+                var steps = axis < 0 ? Math.Max(0, one.Rank + axis) : Math.Min(axis, one.Rank - 1);
+                names?.Follow(one, from, Enumerable.Range(0, one.Rank).Select(i => i == steps ? -1 : i < steps ? i : i - 1));
+                names?.Follow(one, sequences[0], Enumerable.Range(0, one.Rank).Select(i => i == steps ? sequences[0].Shape.Axis(axis) : -1));
+            }
         }
     }
 

@@ -21,10 +21,13 @@ internal sealed class DiagnosticException(Diagnostic? diagnostic) : Exception(di
 internal sealed partial class Elaborator
 {
     /// <summary>The most turns of loops and applications of layers in one model.</summary>
-    private const long MaxWork = 10_000_000;
+    private const long MaxWork = 4_000_000;
 
     /// <summary>What constructing or applying a layer of the file counts, against a turn of a loop.</summary>
     private const int WorkOfLayer = 10;
+
+    /// <summary>The bodies of layers and lambdas that are being applied inside of each other at present.</summary>
+    private int nesting;
 
     private readonly Binding binding;
     private readonly Overrides overrides;

@@ -28,6 +28,17 @@ internal sealed class SizeNames
         IsTrivial &= first == symbol;
     }
 
+    /// <summary>Names axes as those of another tensor: what a loop gives its body, and what the body gives the loop.</summary>
+    /// <param name="axes">The axis of the other tensor for each axis, or −1.</param>
+    public void Follow(Expr tensor, Expr source, IEnumerable<int> axes)
+    {
+        foreach (var (axis, from) in axes.Index())
+        {
+            if (from >= 0 && Find(source, from) is { } named)
+                Declare(tensor, axis, named.Symbol);
+        }
+    }
+
     /// <summary>Notes that the body compares two names.</summary>
     public void Compare(Symbol a, Symbol b) => compared.Add((a, b));
 

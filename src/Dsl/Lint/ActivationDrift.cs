@@ -7,8 +7,8 @@ internal sealed class ActivationDrift() : LintRule(Row("DNN1002", "activations t
     "Each layer multiplies the size of its activations by a factor that its initializer and nonlinearity give. Without a normalization beside the nonlinearity the factors "
     + "multiply over the depth, until activations overflow or vanish (He et al. 2015; Ioffe and Szegedy 2015). Put a norm before or behind the nonlinearity, or choose the "
     + "initializer that keeps the variance. The number is the predicted ratio of the largest to the smallest root mean square of what nonlinearities get, at initialization and for N(0, 1) inputs.",
-    "model M {\n  input x: [B, 64]\n  output y = x |> for i in 0..12 { dense(64, init = xavier_normal()) |> relu } |> dense(1)\n}",
-    "model M {\n  input x: [B, 64]\n  output y = x |> for i in 0..12 { dense(64) |> layer_norm() |> relu } |> dense(1)\n}"))
+    "model M {\n  input x: [B, 64]\n  output y = x |> for i in 0..20 { dense(512) |> gelu } |> dense(1)\n}",
+    "model M {\n  input x: [B, 64]\n  output y = x |> for i in 0..20 { dense(512) |> layer_norm() |> gelu } |> dense(1)\n}"))
 {
     private const double Most = 10;
 

@@ -6,8 +6,8 @@ namespace Dnn.Dsl;
 internal sealed class NoPositions() : LintRule(Row("DNN1014", "attention over a sequence without position information",
     "Attention is a weighted mean over positions, and permuting the input permutes the output: without positions \"dog bites man\" is \"man bites dog\" (Vaswani et al. 2017, section 3.5). Add positional_embedding, sinusoidal_positions or rope, or let a "
     + "convolution or recurrence go before. A causal mask tells how many tokens came before, and no more. For sets, where order has no meaning, allow the code. The number is that of the axes along which order is lost.",
-    "model M {\n  input x: [B, 16, 8]\n  param wq: [8, 8] = xavier_uniform()\n  param wk: [8, 8] = xavier_uniform()\n  let scores = (x @ wq) @ transpose(x @ wk, [0, 2, 1]) / 3\n  output y = softmax(scores) @ x\n}",
-    "model M {\n  input x: [B, 16, 8]\n  param wq: [8, 8] = xavier_uniform()\n  param wk: [8, 8] = xavier_uniform()\n  let h = x |> positional_embedding(16)\n  let scores = (h @ wq) @ transpose(h @ wk, [0, 2, 1]) / 3\n  output y = softmax(scores) @ h\n}"))
+    "model M {\n  input x: [B, 16, 8]\n  param wq: [8, 8] = xavier_uniform()\n  param wk: [8, 8] = xavier_uniform()\n  let scores = (x @ wq) @ transpose(x @ wk, [0, 2, 1]) / 3\n  output y = softmax(scores) @ x |> dense(8)\n}",
+    "model M {\n  input x: [B, 16, 8]\n  param wq: [8, 8] = xavier_uniform()\n  param wk: [8, 8] = xavier_uniform()\n  let h = x |> positional_embedding(16)\n  let scores = (h @ wq) @ transpose(h @ wk, [0, 2, 1]) / 3\n  output y = softmax(scores) @ h |> dense(8)\n}"))
 {
     private static readonly HashSet<string> Positional = ["positional_embedding", "sinusoidal_positions", "rope", "conv1d", "conv2d", "conv3d", "rnn", "lstm", "gru", "scan"];
 

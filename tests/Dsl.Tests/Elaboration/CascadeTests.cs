@@ -12,7 +12,7 @@ public partial class CascadeTests
     [
         ("two moons", Samples.TwoMoons),
         ("large", CompilerRobustnessTests.Large),
-        .. new[] { "two_moons", "digits_conv", "iris", "worked" }.Select(n => (n, File.ReadAllText(RepoRoot.Combine("examples", n + ".dnn")))),
+        .. new[] { "two_moons", "digits_conv", "iris", "worked", "fashion_mnist" }.Select(n => (n, File.ReadAllText(RepoRoot.Combine("examples", n + ".dnn")))),
         .. new[] { "resnet", "gpt", "bert" }.Select(n => ("std/" + n, File.ReadAllText(RepoRoot.Combine("src", "Dsl", "Std", n + ".dnn")))),
     ];
 

@@ -46,7 +46,7 @@ public class LintTests
     {
         var row = DiagnosticCodes.Find(code)!;
         var found = Check(new SourceText(row.Bad));
-        Assert.True(found.Any(d => d.Code == code), $"{row.Bad}\n\n{new DiagnosticFormatter().Format(found)}");
+        Assert.True(found is [{ } only] && only.Code == code, $"{row.Bad}\n\n{new DiagnosticFormatter().Format(found)}");
         found = Check(new SourceText(row.Good));
         Assert.True(found.Count == 0, $"{row.Good}\n\n{new DiagnosticFormatter().Format(found)}");
     }
