@@ -32,7 +32,7 @@ internal sealed unsafe class Execution
 
     public Execution(Plan plan, Memory[] inputs, StateMemory states, Engine engine)
     {
-        (Plan, Inputs, this.states) = (plan, inputs, states);
+        (Plan, Inputs, this.states, guardAt) = (plan, inputs, states, plan.GuardAt);
         temporaries = new Memory(plan.TemporaryBytes);
         constants = new Memory(plan.ConstantBytes);
         outputs = [.. plan.Outputs.Select(t => new Memory(t.Bytes))];
@@ -41,8 +41,10 @@ internal sealed unsafe class Execution
         pointers = new Memory(plan.Code.Sum(i => (long)i.Operands.Length) * sizeof(void*));
         var next = (void**)pointers.Pointer;
         steps = new Step[plan.Code.Count];
+        var places = new int[steps.Length];
         for (var i = 0; i < steps.Length; i++)
         {
+            places[i] = (int)(next - (void**)pointers.Pointer);
             var operands = plan.Code[i].Operands;
             for (var k = 0; k < operands.Length; k++)
                 next[k] = Address(operands[k].Value) + operands[k].Offset;
@@ -50,8 +52,10 @@ internal sealed unsafe class Execution
             next += operands.Length;
         }
 
+        for (var i = 0; plan.Options.Fuse && i < steps.Length; i++)
+            Continue(i, places);
+
         guards = [.. plan.Guards.Select(g => (plan.Values[g.Value].Type, (nint)(Address(g.Value) + (g.Offset * FusedKernelSpec.SizeOf(plan.Values[g.Value].Type)))))];
-        guardAt = plan.GuardAt;
         writesStates = plan.Program.States.Any(s => s.Next is not null);
     }
 
@@ -103,6 +107,9 @@ internal sealed unsafe class Execution
         GC.KeepAlive(this);
         return RunResult.Committed;
     }
+
+    /// <summary>Whether an instruction runs as a part of one before it.</summary>
+    public bool IsWithinAnother(int instruction) => steps[instruction] is SequenceStep { IsEmpty: true };
 
     /// <summary>Runs a few times with a clock around every step: the least time of each, in milliseconds.</summary>
     public double[] Profile(int runs)
@@ -193,6 +200,44 @@ internal sealed unsafe class Execution
             found[node] = new BlameReport(Plan.Graph.Node(node), x, Strides.Coordinates(i, dims));
             return;
         }
+    }
+
+    /// <summary>
+    /// Has a convolution run the kernel that follows it over the rows that it stores, where that writes nothing that the convolution still reads. Zeros around
+    /// what the kernel stores, which stand between the two, come first then.
+    /// </summary>
+    private void Continue(int conv, int[] places)
+    {
+        var code = Plan.Code;
+        if (code[conv] is not ConvInstruction)
+            return;
+        var next = conv + 1;
+        while (next < code.Count && code[next] is BorderInstruction)
+            next++;
+        if (next == code.Count || (conv < guardAt && next >= guardAt) || (conv < Plan.SettledCount && next >= Plan.SettledCount) || code[next] is not ElementwiseInstruction kernel)
+            return;
+        var result = code[conv].Outputs[0].Value;
+        if (!kernel.Inputs.Contains(new Operand(result)))
+            return;
+        foreach (var written in kernel.Outputs)
+        {
+            foreach (var read in code[conv].Inputs)
+            {
+                if (Overlap(written.Value, read.Value))
+                    return;
+            }
+        }
+
+        if (kernel.After(result, (void**)pointers.Pointer + places[next]) is not { } epilogue || !steps[conv].TryContinue(epilogue))
+            return;
+        steps[conv] = new SequenceStep([.. steps[(conv + 1)..next], steps[conv]]);
+        Array.Fill(steps, new SequenceStep(), conv + 1, next - conv);
+    }
+
+    private bool Overlap(int first, int second)
+    {
+        byte* a = Address(first), b = Address(second);
+        return a < b + Plan.Values[second].Bytes && b < a + Plan.Values[first].Bytes;
     }
 
     private byte* Address(int value)

@@ -51,6 +51,9 @@ internal abstract class Instruction(int node, Operand[] operands, int inputCount
 internal abstract class Step
 {
     public abstract void Run();
+
+    /// <summary>Has the step run a kernel over the rows of its result as it stores them; false where it does not store whole rows one after another.</summary>
+    public virtual bool TryContinue(Epilogue epilogue) => false;
 }
 
 /// <summary>A step whose work splits into ranges that any thread may take; no bit of the result depends on the ranges.</summary>

@@ -200,7 +200,10 @@ public sealed unsafe class Session
     public IReadOnlyList<KernelTime> Profile(int runs)
     {
         var times = Current.Profile(runs);
-        return [.. Current.Plan.Code.Select((c, i) => new KernelTime(c.Name, times[i], c.Flops, Current.Plan.BytesOf(c)))];
+        var kernels = Current.Plan.Code.Select((c, i) => new KernelTime(c.Name, times[i], c.Flops, Current.Plan.BytesOf(c)));
+
+        // What ran within a convolution took no time of its own.
+        return [.. kernels.Where((_, i) => !Current.IsWithinAnother(i))];
     }
 
     public Tensor GetOutput(int output)

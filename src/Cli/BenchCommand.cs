@@ -85,7 +85,10 @@ internal sealed class BenchCommand : CliCommand
         if (invocation.Get(kernels))
         {
             foreach (var (kernel, milliseconds, flops, bytes) in session.Profile(Math.Min(count, 20)).OrderByDescending(k => k.Milliseconds))
-                invocation.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{milliseconds,10:0.0000} ms {flops / milliseconds / 1e6,7:0.0} GFLOP/s {bytes / milliseconds / 1e6,7:0.0} GB/s  {kernel}"));
+                invocation.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{milliseconds,10:0.0000} ms {Rate(flops, milliseconds),7:0.0} GFLOP/s {Rate(bytes, milliseconds),7:0.0} GB/s  {kernel}"));
+
+            // In billions a second; 0 where the clock saw no time pass.
+            static double Rate(double count, double milliseconds) => milliseconds > 0 ? count / milliseconds / 1e6 : 0;
         }
 
         return 0;

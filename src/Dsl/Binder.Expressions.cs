@@ -418,6 +418,11 @@ internal sealed partial class Binder
             var words = parameter.Kind == ParameterKind.DType ? [.. Catalog.ElementTypes.Keys.Order(StringComparer.Ordinal)] : parameter.Words;
             Report(DiagnosticCodes.UnknownWord.At(word.Span, $"`{parameter.Name}` takes {string.Join(", ", words)}, not `{word.Name.Text}`").WithSuggestion(word.Name.Text, word.Span, words));
         }
+        else if (parameter.Kind == ParameterKind.String && Resolve(word) is null && Catalog.Find(word.Name.Text) is null)
+        {
+            var text = $"\"{word.Name.Text}\"";
+            Report(DiagnosticCodes.TypeMismatch.At(word.Span, $"`{parameter.Name}` takes a string: {text}").WithFix("put it in quotes", word.Span, text));
+        }
         else
         {
             Name(word, parameter.Words);

@@ -77,10 +77,12 @@ public class GraphTests : Workspace
         Assert.InRange(Draw(96).Length, Draw(24).Length - 200, Draw(24).Length + 200);
     }
 
-    [Fact]
-    public void Graph_shows_what_functions_share_in_each_of_them()
+    [Theory]
+    [InlineData("")]
+    [InlineData(" |> dropout(0.5)")]
+    public void Graph_shows_what_functions_share_in_each_of_them(string before)
     {
-        var picture = Picture.Of(ModelOf("model M {\n  input x: [B, 8]\n  target y: int[B]\n  let logits = x |> dense(3)\n  output p = softmax(logits)\n  loss cross_entropy(logits, y)\n}"));
+        var picture = Picture.Of(ModelOf($"model M {{\n  input x: [B, 8]\n  target y: int[B]\n  let logits = x{before} |> dense(3)\n  output p = softmax(logits)\n  loss cross_entropy(logits, y)\n}}"));
         var softmax = picture.Nodes.Single(n => n.Title == "softmax");
         Assert.Equal(["output p"], picture.Edges.Where(e => e.From == softmax).Select(e => e.To.Title));
         Assert.All(picture.Nodes.Where(n => n.Title is "softmax" or "log_softmax"), n => Assert.Equal("dense", picture.Edges.First(e => e.To == n).From.Title));

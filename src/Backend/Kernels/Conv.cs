@@ -82,6 +82,15 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
         private readonly long block = Block(plan, pool);
         private readonly long blocks = Blocks(plan, pool);
         private readonly long slices = Slices(plan, pool);
+        private Epilogue? epilogue;
+
+        public override bool TryContinue(Epilogue epilogue)
+        {
+            if (slices > 1 || plan.Groups.Size > 1 || plan.Product.Rows.C != plan.Product.Columns || !epilogue.Divides(plan.Product.Columns))
+                return false;
+            this.epilogue = epilogue;
+            return true;
+        }
 
         protected override void Run(long start, long end)
         {
@@ -92,10 +101,20 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
             {
                 var (slice, rest) = Math.DivRem(unit, plan.Groups.Size * blocks);
                 var (group, at) = Math.DivRem(rest, blocks);
+                var (first, last) = (at * block, Math.Min(product.UnitCount, (at + 1) * block));
                 products.Run(
                     product,
                     input + (group * plan.Groups.A), kernel + (isPacked ? group * packedSize : group * plan.Groups.B), target + (group * plan.Groups.C), isPacked,
-                    at * block, Math.Min(product.UnitCount, (at + 1) * block), (int)(panels * slice / slices), (int)(panels * (slice + 1) / slices));
+                    first, last, (int)(panels * slice / slices), (int)(panels * (slice + 1) / slices));
+                while (epilogue is not null && first < last)
+                {
+                    // Units are next to one another, but for the axes of an odd layout.
+                    var (_, from, rows) = product.UnitAt(first++);
+                    var to = from + ((long)rows * product.Columns);
+                    for (; first < last && product.UnitAt(first) is var (_, next, more) && next == to; first++)
+                        to += (long)more * product.Columns;
+                    epilogue.Run(from, to);
+                }
             }
         }
 

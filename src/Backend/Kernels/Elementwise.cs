@@ -27,7 +27,32 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
     public override bool AllowsInPlace(int input, int output)
     {
         var spec = kernel.Spec;
-        if (output >= spec.Outputs.Length || !spec.IsWhole(output) || !spec.Outputs[output].Strides.IsDefault || Operands[input].Offset != 0 || FusedKernelSpec.SizeOf(spec.Inputs[input].Type) != FusedKernelSpec.SizeOf(spec.OutputType(output)))
+        return output < spec.Outputs.Length && spec.IsWhole(output) && spec.Outputs[output].Strides.IsDefault
+            && FusedKernelSpec.SizeOf(spec.Inputs[input].Type) == FusedKernelSpec.SizeOf(spec.OutputType(output)) && IsInOrder(input);
+    }
+
+    /// <summary>The kernel as the end of what computes a value, where it takes that element by element, or row by row; null where it does not.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="pointers">The addresses of the operands.</param>
+    public unsafe Epilogue? After(int value, void** pointers)
+    {
+        var spec = kernel.Spec;
+        if (kernel.ScratchBytes > 0 || spec.Size == 0 || spec.Reduction == FusedReduction.Columns)
+            return null;
+        for (var i = 0; i < InputCount; i++)
+        {
+            if (Operands[i].Value == value && !IsInOrder(i))
+                return null;
+        }
+
+        return new Epilogue(new BoundKernel(kernel, pointers, null, kernel.IsDirect(isWhole)), spec.Reduction == FusedReduction.None ? 1 : kernel.ElementsPerUnit);
+    }
+
+    /// <summary>Whether an input has the elements of the space side by side, from the start of its value on.</summary>
+    private bool IsInOrder(int input)
+    {
+        var spec = kernel.Spec;
+        if (Operands[input].Offset != 0)
             return false;
         var stride = 1L;
         for (var a = spec.Dims.Length - 1; a >= 0; a--)
@@ -51,16 +76,26 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
     private sealed unsafe class KernelStep(FusedKernel kernel, void** pointers, void* scratch, bool isDirect, WorkerPool pool)
         : RangeStep(pool, kernel.Units, kernel.Spec.Reduction == FusedReduction.None ? 64 : 1, kernel.Spec.Size * (0.05 * (2 + kernel.Spec.Instructions.Length)))
     {
-        private readonly long[]? slots = isDirect ? kernel.DirectSlots() : null;
+        private readonly BoundKernel bound = new(kernel, pointers, scratch, isDirect);
 
-        protected override void Run(long start, long end)
-        {
-            if (slots is not null && end - start == kernel.Units)
-                kernel.InvokeWhole(pointers, (long*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(slots)));
-            else
-                kernel.Invoke(pointers, scratch, start, end);
-        }
+        protected override void Run(long start, long end) => bound.Run(start, end);
 
         protected override void Finish() => kernel.Finish(pointers, scratch);
+    }
+}
+
+/// <summary>A fused kernel over memory.</summary>
+/// <param name="isDirect">Whether all of it runs as one loop.</param>
+internal sealed unsafe class BoundKernel(FusedKernel kernel, void** pointers, void* scratch, bool isDirect)
+{
+    private readonly long[]? slots = isDirect ? kernel.DirectSlots() : null;
+
+    /// <summary>Does units <paramref name="start"/> to <paramref name="end"/>.</summary>
+    public void Run(long start, long end)
+    {
+        if (slots is not null && end - start == kernel.Units)
+            kernel.InvokeWhole(pointers, (long*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(slots)));
+        else
+            kernel.Invoke(pointers, scratch, start, end);
     }
 }

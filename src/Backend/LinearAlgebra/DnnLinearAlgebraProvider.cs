@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using MathNet.Numerics;
 using MathNet.Numerics.LinearAlgebra.Factorization;
 using MathNet.Numerics.Providers.LinearAlgebra;
@@ -58,16 +59,24 @@ public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
     public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, Complex alpha, Complex[] a, int rowsA, int columnsA, Complex[] b, int rowsB, int columnsB, Complex beta, Complex[] c)
     {
         var (real, imaginary) = Parts<double, Complex>(transposeA, transposeB, alpha == Complex.Zero, a, rowsA, columnsA, b, rowsB, columnsB, c, &Gemm.Multiply);
+        var (isPlain, isNew) = (alpha == Complex.One, beta == Complex.Zero);
         for (var i = 0; i < c.Length; i++)
-            c[i] = alpha * new Complex(real[i], imaginary[i]) + (beta == Complex.Zero ? Complex.Zero : beta * c[i]);
+        {
+            var product = new Complex(real[i], imaginary[i]);
+            c[i] = isPlain && isNew ? product : alpha * product + (isNew ? Complex.Zero : beta * c[i]);
+        }
     }
 
     /// <inheritdoc/>
     public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, Complex32 alpha, Complex32[] a, int rowsA, int columnsA, Complex32[] b, int rowsB, int columnsB, Complex32 beta, Complex32[] c)
     {
         var (real, imaginary) = Parts<float, Complex32>(transposeA, transposeB, alpha == Complex32.Zero, a, rowsA, columnsA, b, rowsB, columnsB, c, &Gemm.Multiply);
+        var (isPlain, isNew) = (alpha == Complex32.One, beta == Complex32.Zero);
         for (var i = 0; i < c.Length; i++)
-            c[i] = alpha * new Complex32(real[i], imaginary[i]) + (beta == Complex32.Zero ? Complex32.Zero : beta * c[i]);
+        {
+            var product = new Complex32(real[i], imaginary[i]);
+            c[i] = isPlain && isNew ? product : alpha * product + (isNew ? Complex32.Zero : beta * c[i]);
+        }
     }
 
     private static (int M, int N, int K) Sizes<T>(Transpose transposeA, Transpose transposeB, T[] a, int rowsA, int columnsA, T[] b, int rowsB, int columnsB, T[] c)
@@ -84,7 +93,7 @@ public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
         return (m, n, k);
     }
 
-    // The real and imaginary parts of op(a)·op(b), zeros where the product is not wanted. The parts of an operand are strided views of it.
+    // The real and imaginary parts of op(a)·op(b), zeros where the product is not wanted.
     private (T[] Real, T[] Imaginary) Parts<T, TComplex>(
         Transpose transposeA, Transpose transposeB, bool isUnused, TComplex[] a, int rowsA, int columnsA, TComplex[] b, int rowsB, int columnsB, TComplex[] c,
         delegate*<in MatrixProductArgs<T>, WorkerPool?, void> gemm)
@@ -96,17 +105,11 @@ public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
         if (isUnused)
             return (real, imaginary);
         var (second, third) = (new T[c.Length], new T[c.Length]);
-        fixed (TComplex* pa = a, pb = b)
-        {
-            fixed (T* p1 = real, p2 = second, p3 = imaginary, p4 = third)
-            {
-                Product((T*)pa, (T*)pb, p1);
-                Product((T*)pa + 1, (T*)pb + 1, p2);
-                Product((T*)pa, (T*)pb + 1, p3);
-                Product((T*)pa + 1, (T*)pb, p4);
-            }
-        }
-
+        var ((realA, imaginaryA), (realB, imaginaryB)) = (Split<T, TComplex>(a), Split<T, TComplex>(b));
+        Product(realA, realB, real);
+        Product(imaginaryA, imaginaryB, second);
+        Product(realA, imaginaryB, imaginary);
+        Product(imaginaryA, realB, third);
         var (signA, signB) = (Sign(transposeA), Sign(transposeB));
         for (var i = 0; i < real.Length; i++)
             (real[i], imaginary[i]) = (real[i] - signA * signB * second[i], signB * imaginary[i] + signA * third[i]);
@@ -114,15 +117,32 @@ public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
 
         static T Sign(Transpose transpose) => transpose == Transpose.ConjugateTranspose ? -T.One : T.One;
 
-        void Product(T* partA, T* partB, T* target) => gemm(
-            new MatrixProductArgs<T>(n, m, k, partB, partA, target)
+        void Product(T[] partA, T[] partB, T[] target)
+        {
+            fixed (T* pa = partA, pb = partB, pc = target)
             {
-                ARow = transposeB == Transpose.DontTranspose ? 2 * k : 2,
-                ACol = transposeB == Transpose.DontTranspose ? 2 : 2 * n,
-                BRow = transposeA == Transpose.DontTranspose ? 2 * m : 2,
-                BCol = transposeA == Transpose.DontTranspose ? 2 : 2 * k,
-            },
-            pool);
+                gemm(
+                    new MatrixProductArgs<T>(n, m, k, pb, pa, pc)
+                    {
+                        ARow = transposeB == Transpose.DontTranspose ? k : 1,
+                        ACol = transposeB == Transpose.DontTranspose ? 1 : n,
+                        BRow = transposeA == Transpose.DontTranspose ? m : 1,
+                        BCol = transposeA == Transpose.DontTranspose ? 1 : k,
+                    },
+                    pool);
+            }
+        }
+    }
+
+    private static (T[] Real, T[] Imaginary) Split<T, TComplex>(TComplex[] values)
+        where T : unmanaged
+        where TComplex : unmanaged
+    {
+        var parts = MemoryMarshal.Cast<TComplex, T>(values);
+        var (real, imaginary) = (new T[values.Length], new T[values.Length]);
+        for (var i = 0; i < real.Length; i++)
+            (real[i], imaginary[i]) = (parts[2 * i], parts[2 * i + 1]);
+        return (real, imaginary);
     }
 
     // c = alpha·op(a)·op(b) + beta·c, column-major: the row-major product cᵀ = op(b)ᵀ·op(a)ᵀ. beta = 0 does not read c, alpha = 0 neither a nor b.

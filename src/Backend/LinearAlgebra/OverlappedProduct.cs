@@ -83,6 +83,15 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
         return new OverlappedPlan(m, inner, outer, [.. units], [.. rest], columns);
     }
 
+    /// <summary>The offsets in A and C of a unit of work, and its rows.</summary>
+    public (long A, long C, int Rows) UnitAt(long index)
+    {
+        var (unit, block) = Math.DivRem(index, RowBlocks);
+        var first = block * RowBlock;
+        var (a, _, c) = Locate(Units, unit);
+        return (a + (first * Rows.A), c + (first * Rows.C), (int)Math.Min(RowBlock, Rows.Size - first));
+    }
+
     /// <summary>The offsets in A, B and C of one index of axes.</summary>
     public static (long A, long B, long C) Locate(ProductAxis[] axes, long index)
     {
@@ -169,10 +178,7 @@ internal static unsafe class OverlappedProduct<T, V, S>
         var rows = stackalloc int[OverlappedPlan.MostUnits];
         for (var i = 0; i < count; i++)
         {
-            var (unit, block) = Math.DivRem(start + i, plan.RowBlocks);
-            var first = block * plan.RowBlock;
-            var (x, _, y) = OverlappedPlan.Locate(plan.Units, unit);
-            (offsetA[i], offsetC[i], rows[i]) = (x + (first * plan.Rows.A), y + (first * plan.Rows.C), (int)Math.Min(plan.RowBlock, plan.Rows.Size - first));
+            (offsetA[i], offsetC[i], rows[i]) = plan.UnitAt(start + i);
         }
 
         if (plan.Depth == 0)

@@ -160,7 +160,7 @@ internal sealed class PictureBuilder(Model model, Func<SourceLocation, string?>?
     private bool IsInner(Expr value, out Scope scope)
     {
         scope = null!;
-        if (Origin(value) is not { IsDerived: false, Scope: { } found } || found.Path != (found.Parent?.Path ?? "") || found.Outputs.Contains(value) || value.Op is Graph.Variable)
+        if (Origin(value) is not { Scope: { } found } || found.Path != (found.Parent?.Path ?? "") || model.Provenance.ResultOf(value) is not null || value.Op is Graph.Variable)
             return false;
         scope = found;
         return true;

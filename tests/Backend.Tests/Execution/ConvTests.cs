@@ -39,6 +39,34 @@ public class ConvTests
     };
 
     [Theory]
+    [InlineData(1, 6, 5, 3, 4)]
+    [InlineData(3, 14, 14, 8, 33)]
+    [InlineData(2, 1, 40, 5, 16)]
+    [InlineData(5, 30, 3, 2, 64)]
+    public void What_follows_a_convolution_equals_the_reference(int images, int height, int width, int channels, int filters)
+    {
+        // A residual block at evaluation: norms by running statistics, activations, an addition; 1 x 1 convolutions, whose inputs are free once they have run; sums of rows.
+        var x = Var("x", images, height, width, channels);
+        var h = Block(Conv(x, 3, channels), filters).Relu();
+        var inner = Block(Conv(h, 3, filters), filters).Relu();
+        var sum = (Block(Conv(inner, 1, filters), filters) + h).Relu();
+        var last = Block(Conv(Block(Conv(sum, 1, filters), filters).Relu(), 1, filters), filters);
+        Compare.WithReference([last, last.Exp().Sum(-1), sum.Mean(axes: [1, 2])], values, tolerance: 4096);
+
+        Expr Conv(Expr input, int size, int from)
+        {
+            var conv = new ConvGeneral([1, 1], Dims([size / 2, size / 2]), Dims([size / 2, size / 2]), [1, 1], [1, 1], 1);
+            return Expr.Make(conv, input, Var("w", size, size, from, filters)) / (size * Math.Sqrt(from));
+        }
+
+        Expr Block(Expr y, int count)
+        {
+            var (mean, variance, scale, shift) = (Var("m", count), Var("v", count), Var("g", count), Var("b", count));
+            return ((y - mean) * (variance.Abs() + 0.5).Rsqrt() * scale) + shift;
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Cases))]
     public void A_convolution_and_its_gradients_equal_the_reference(string name, int[] x, int[] kernel, int[] stride, int[] low, int[] high, int[] lhs, int[] rhs, int groups)
     {

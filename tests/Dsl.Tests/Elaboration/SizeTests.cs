@@ -1,4 +1,5 @@
 using Dnn.Graph;
+using Dnn.Testing;
 using Xunit;
 
 namespace Dnn.Dsl.Tests;
@@ -112,6 +113,16 @@ public class SizeTests
     {
         Assert.Equal(type, TypeOf(expression));
         Assert.Equal("DNN0301", Codes("  let y = x + [1, 2, 3]"));
+    }
+
+    [Fact]
+    public void Nothing_that_is_shipped_lets_sizes_of_different_names_meet()
+    {
+        var files = Directory.GetFiles(RepoRoot.Combine("examples"), "*.dnn", SearchOption.AllDirectories)
+            .Concat(Directory.GetFiles(RepoRoot.Combine("src", "Dsl", "Std"), "*.dnn")).Concat(Directory.GetFiles(RepoRoot.Combine("src", "Cli", "Templates"), "*.dnn")).ToArray();
+        Assert.True(files.Length > 20);
+        foreach (var file in files)
+            Assert.DoesNotContain(Compiler.Compile(file).Diagnostics, d => d.Descriptor == DiagnosticCodes.AccidentalMeeting);
     }
 
     [Theory]
