@@ -583,6 +583,7 @@ public sealed class ModelBuilder
             Checks = [.. checks],
             Idle = Idle(),
             Steps = [.. steps],
+            Bodies = [.. bodies],
             Provenance = provenance,
         };
         return Initializers.ResolveAuto(model);
@@ -600,6 +601,14 @@ public sealed class ModelBuilder
     /// <param name="given">Its states and elements.</param>
     /// <param name="results">What it makes of them.</param>
     internal void KeepStep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
+
+    private readonly List<OpenBody> bodies = [];
+
+    /// <summary>Keeps a function for <see cref="Model.Bodies"/>.</summary>
+    internal void Keep(OpenBody body) => bodies.Add(body);
+
+    /// <summary>Keeps the recurrence whose step was the last to be kept.</summary>
+    internal void Keep(ImmutableArray<Expr> inputs, ImmutableArray<Expr> made, Scans.Walk walk) => Keep(new OpenBody(inputs, steps[^1].Given, steps[^1].Results, made, walk));
 
     internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
     {

@@ -141,8 +141,8 @@ public static partial class ModelPrinter
 
             roots.AddRange(rule is not null ? [] : owner is null ? Model.Outputs.Concat(Model.Losses).Concat(Model.Metrics).Select(n => n.Value) : results);
             roots.AddRange(buffers.Select(b => b.Next is null ? null : Stored(b.Next)).OfType<Expr>());
-            order = Order(roots);
-            foreach (var node in order)
+            order = Order(roots, null);
+            foreach (var node in order.Concat(regions.Values.Distinct().SelectMany(r => r.Order)))
             {
                 var isRelu = Initializers.ReluFamily.Contains(applications.TryGetValue(node, out var application) ? application.Scope.Kind : CallOf(node)?.Name ?? node.Op.Name);
                 foreach (var arg in Operands(node))
@@ -189,7 +189,9 @@ public static partial class ModelPrinter
         }
 
         /// <summary>What is printed, operands before uses, and a layer before what uses its parameters.</summary>
-        private List<Expr> Order(IEnumerable<Expr> ends)
+        /// <param name="ends">What it is needed for.</param>
+        /// <param name="region">The function that is printed; null for the body itself.</param>
+        private List<Expr> Order(IEnumerable<Expr> ends, Region? region)
         {
             var result = new List<Expr>();
             var seen = new HashSet<Expr>();
@@ -216,12 +218,15 @@ public static partial class ModelPrinter
 
             void Open(Expr node)
             {
-                if (pieces.ContainsKey(node))
+                if (pieces.ContainsKey(node) || region?.IsAround(node) == true)
                     return;
                 if (writer.PathOf.TryGetValue(node, out var path) && kept.OwnerOf(path, owner) is { } layer)
                 {
-                    // A parameter of a layer is there from its first application on.
-                    node = byPath[layer][0].Scope.Outputs[0];
+                    // A parameter of a layer is there from its first application on, and before the function that this is in.
+                    var first = byPath[layer][0].Scope.Outputs[0];
+                    if (Home(first, region) is not { } home || (home != first && open.Contains(home)))
+                        return;
+                    node = home;
                     if (open.Contains(node))
                         kept.Apart.Add(layer);
                 }
@@ -229,16 +234,20 @@ public static partial class ModelPrinter
                 {
                     node = application.Scope.Outputs[0];
                 }
+                else if (RegionOf(node) is { } function)
+                {
+                    node = function.Body.Made[0];
+                }
 
+                Place(node, region);
                 if (!seen.Add(node))
                     return;
                 open.Add(node);
-                var needs = Operands(node);
 
                 // Applications of one instance keep their order.
-                if (applications.TryGetValue(node, out var own) && own.Before is { } before && before.Owner == owner)
-                    needs = [before.Scope.Outputs[0], .. needs];
-                pending.Push((node, needs, 0));
+                var before = applications.TryGetValue(node, out var own) ? [own.Before] : RegionOf(node)?.Before ?? [];
+                Expr[] earlier = [.. before.Where(b => b is not null && b.Owner == owner).Select(b => Home(b!.Scope.Outputs[0], region)).OfType<Expr>().Where(n => !open.Contains(n))];
+                pending.Push((node, [.. earlier, .. Operands(node)], 0));
             }
         }
 
@@ -363,7 +372,7 @@ public static partial class ModelPrinter
             foreach (var node in nodes.Where(n => n.Op is Scan && !applications.ContainsKey(n)))
             {
                 loops ??= [];
-                var key = LoopOf(node);
+                var key = KeyOf(node);
                 if (!loops.TryGetValue(key, out var group))
                     loops[key] = group = [];
                 group.Add(node);
@@ -389,20 +398,22 @@ public static partial class ModelPrinter
                     application = applications.GetValueOrDefault(nodes[i]);
                 }
 
-                if (application is null && node.Op is Scan scan)
+                var region = isLoop || application is not null ? null : RegionOf(node);
+                var given = region is null ? null : Write(region);
+                if (region is not null && given is null)
+                    continue;
+                if (application is null && region is null && node.Op is Scan scan)
                 {
-                    Loop(scan.Body, loops![LoopOf(node)]);
+                    Loop(scan.Body, loops![KeyOf(node)]);
                     continue;
                 }
 
-                var piece = isLoop ? Repeat(repeat, P(Piped(node)!)) : application is null ? Render(node) : Apply(application);
+                var piece = given ?? (isLoop ? Repeat(repeat, P(Piped(node)!)) : application is null ? Render(node) : Apply(application));
                 node = nodes[i];
                 var isLast = i == nodes.Count - 1 && ends.Count == 1 && ends[0] == node;
                 Put(node, IsInline(node, piece, i + 1 < nodes.Count ? nodes[i + 1] : null, isLast) ? piece : Let(node, application, piece));
             }
         }
-
-        private static (ScanBody, ValueList<Expr>) LoopOf(Expr node) => (((Scan)node.Op).Body, ValueList.Create(node.Args.AsSpan()));
 
         private bool IsInline(Expr node, Piece piece, Expr? next, bool isLast)
         {
@@ -501,15 +512,7 @@ public static partial class ModelPrinter
         /// <summary><c>x |> dense(64)</c>, or the layer under its path, applied.</summary>
         private Piece Apply(Application application)
         {
-            var construction = writer.Construction(application);
-            var kind = application.Notation?.Name ?? construction;
-            var path = application.Path;
-            var isInline = byPath[path].Count == 1 && !needsName.Contains(path) && Relative(path) == $"{kind}_{kinds.GetValueOrDefault(kind)}";
-            if (isInline)
-                kinds[kind] = kinds.GetValueOrDefault(kind) + 1;
-            else if (constructed.Add(path))
-                Line($"let {Declared(path, instances[path])} = {construction}");
-            var made = isInline ? construction : instances[path];
+            var made = Construct(application);
             foreach (var use in application.Uses)
             {
                 made = use switch
@@ -529,6 +532,27 @@ public static partial class ModelPrinter
                 return new($"{P(inputs[0]).AsPiped()} |> {made}", Level.Pipe, P(inputs[0]).Stages + 1, HasLayers: true);
             var named = application.Scope.Named.GroupBy(n => n.Name).Select(g => $"{g.Key} = {Tuple([.. g.Select(n => P(n.Value).Text)])}");
             return new($"{made}({string.Join(", ", inputs.Select(x => P(x).Text).Concat(named))})", Level.Atom, HasLayers: true);
+        }
+
+        /// <summary>A layer that is constructed where it is applied, or its name.</summary>
+        private string Construct(Application application)
+        {
+            var construction = writer.Construction(application);
+            var kind = application.Notation?.Name ?? construction;
+            var path = application.Path;
+            if (constructed.Contains(path) || byPath[path].Count > 1 || needsName.Contains(path) || Relative(path) != $"{kind}_{kinds.GetValueOrDefault(kind)}")
+                return Declare(application);
+            kinds[kind] = kinds.GetValueOrDefault(kind) + 1;
+            return construction;
+        }
+
+        /// <summary>The name of a layer, which has it from its first application on.</summary>
+        private string Declare(Application application)
+        {
+            var name = instances[application.Path];
+            if (constructed.Add(application.Path))
+                Line($"let {Declared(application.Path, name)} = {writer.Construction(application)}");
+            return name;
         }
 
         private void Several(Application application)
@@ -606,7 +630,7 @@ public static partial class ModelPrinter
         private void Inner(IReadOnlyList<Expr> ends)
         {
             indent += 2;
-            Lines(Order(ends), ends);
+            Lines(Order(ends, null), ends);
             Line($"return {Tuple([.. ends.Select(r => P(r).Text)])}");
             indent -= 2;
         }

@@ -41,6 +41,7 @@ public static partial class ModelPrinter
             if (operands.TryGetValue(node, out var known))
                 return known;
             return operands[node] = applications.TryGetValue(node, out var application) ? [.. application.Operands]
+                : RegionOf(node) is { } region ? region.Operands
                 : CallOf(node) is { } call ? [.. call.Tensors]
                 : node.Op switch
                 {
@@ -57,6 +58,8 @@ public static partial class ModelPrinter
         {
             if (applications.TryGetValue(node, out var application))
                 return application.Scope is { Named.IsEmpty: true, Inputs: [var only] } ? only : null;
+            if (RegionOf(node) is { Body: var body })
+                return body is { Walk: null, Inputs: [var input], Made.Length: 1 } ? input : null;
             if (CallOf(node) is { } call)
                 return call.Arguments is [{ Name: null, IsList: false, Tensors: [var first] }, ..] && call.Arguments.Skip(1).All(a => a.Tensors.IsEmpty) && (call.IsLayer || call.Arguments.Length > 1) ? first : null;
             return node.Op is Relu or Tanh or Logistic or Exp or Log or Sqrt or Abs && IsReal(node) && !writer.Hidden.Contains(FunctionOf(node.Op)!) ? node.Args[0] : null;

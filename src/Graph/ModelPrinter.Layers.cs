@@ -50,28 +50,51 @@ public static partial class ModelPrinter
         public Application? Before { get; set; }
     }
 
+    /// <summary>Nodes of one loop have this in common.</summary>
+    private static (ScanBody Body, ValueList<Expr> Arguments) KeyOf(Expr node) => (((Scan)node.Op).Body, ValueList.Create(node.Args.AsSpan()));
+
+    /// <summary>What was found not to be printable as it was made, and is taken apart: paths of layers, and functions.</summary>
+    private sealed class Apart
+    {
+        private readonly HashSet<string> paths = new(StringComparer.Ordinal);
+        private readonly HashSet<OpenBody> bodies = new(ReferenceEqualityComparer.Instance);
+
+        public int Count => paths.Count + bodies.Count;
+
+        public bool Add(string path) => paths.Add(path);
+
+        public bool Add(OpenBody body) => bodies.Add(body);
+
+        public bool Contains(string path) => paths.Contains(path);
+
+        public bool Contains(OpenBody body) => bodies.Contains(body);
+    }
+
     /// <summary>
     /// The applications that are printed as layers, because the graph contains them as they were made: outermost ones, and those inside of layers that are declared.
     /// </summary>
     private sealed class KeptLayers
     {
         private readonly Model model;
-        private readonly HashSet<string> apart;
+        private readonly Apart apart;
         private readonly HashSet<Expr> present;
         private readonly Dictionary<Expr, List<Expr>> derived = [];
         private readonly Dictionary<Expr, string> declared;
         private readonly Dictionary<string, int> counts = new(StringComparer.Ordinal);
         private readonly Dictionary<string, List<Application>> byPath = new(StringComparer.Ordinal);
+        private readonly Dictionary<Expr, OpenBody> bodies = [];
+        private readonly HashSet<Expr> numbers = [];
         private readonly HashSet<string> random = new(StringComparer.Ordinal);
         private ILookup<string, Parameter> parametersUnder = Array.Empty<Parameter>().ToLookup(p => p.Path);
         private ILookup<string, ModelBuffer> buffersUnder = Array.Empty<ModelBuffer>().ToLookup(b => b.Path);
 
-        private KeptLayers(Model model, HashSet<string> apart)
+        private KeptLayers(Model model, Apart apart)
         {
             this.model = model;
             this.apart = apart;
             var roots = model.Outputs.Concat(model.Losses).Concat(model.Metrics).Select(n => n.Value).Concat(model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!));
             present = [.. Expr.PostOrder(roots)];
+            KeepBodies(roots);
             foreach (var node in present.Where(n => model.Provenance.Find(n) is { IsDerived: true }))
             {
                 foreach (var arg in node.Args)
@@ -88,8 +111,58 @@ public static partial class ModelPrinter
         }
 
         private KeptLayers()
-            : this(new Model { Name = "", Inputs = [], Targets = [], Parameters = [], Buffers = [], Outputs = [], Losses = [], Metrics = [] }, [])
+            : this(new Model { Name = "", Inputs = [], Targets = [], Parameters = [], Buffers = [], Outputs = [], Losses = [], Metrics = [] }, new())
         {
+        }
+
+        /// <summary>What is inside of functions that are printed as such.</summary>
+        public HashSet<Expr> Inside { get; } = [];
+
+        /// <summary>The function of whose results a node is one, if it is printed as such.</summary>
+        public OpenBody? BodyOf(Expr node) => bodies.GetValueOrDefault(node);
+
+        /// <summary>Finds functions whose results the graph has as they were made; those in functions come before these.</summary>
+        private void KeepBodies(IEnumerable<Expr> roots)
+        {
+            if (model.Bodies.IsEmpty)
+                return;
+            var ends = roots.ToHashSet();
+            var users = new Dictionary<Expr, List<Expr>>();
+            var loops = new Dictionary<(ScanBody, ValueList<Expr>), List<Expr>>();
+            foreach (var node in present)
+                Enter(node);
+            foreach (var body in model.Bodies.Reverse())
+            {
+                if (apart.Contains(body) || !body.Made.Any(present.Contains) || body.Results.Length == body.Walk?.States || body.Made.Distinct().Count() < body.Made.Length || !IsAsMade(body))
+                    continue;
+                foreach (var made in body.Made)
+                    bodies[made] = body;
+                if (body.Walk is not null && body.Given.Length > body.Inputs.Length)
+                    numbers.Add(body.Given[^1]);
+                ends.UnionWith(body.Results);
+                foreach (var node in Expr.PostOrder(body.Results, present.Contains).Where(present.Add))
+                {
+                    Inside.Add(node);
+                    Enter(node);
+                }
+            }
+
+            void Enter(Expr node)
+            {
+                foreach (var arg in node.Args)
+                    At(users, arg).Add(node);
+                if (node.Op is Scan)
+                    At(loops, KeyOf(node)).Add(node);
+            }
+
+            // All that is asked of the loop is asked by those who see its results.
+            bool IsAsMade(OpenBody body) => body.Walk is not { } walk
+                ? body.Made.All(y => y.Op is Checkpoint)
+                : walk.Nodes.Where(present.Contains).All(n => body.Made.Contains(n) || (!ends.Contains(n) && users[n].TrueForAll(body.Made.Contains)))
+                    && loops.GetValueOrDefault(KeyOf(walk.Nodes[0]), []).TrueForAll(walk.Nodes.Contains);
+
+            static List<Expr> At<T>(Dictionary<T, List<Expr>> lists, T key)
+                where T : notnull => lists.TryGetValue(key, out var list) ? list : lists[key] = [];
         }
 
         public static KeptLayers None { get; } = new();
@@ -98,7 +171,7 @@ public static partial class ModelPrinter
         public Dictionary<Expr, Application> Outermost { get; } = [];
 
         /// <summary>Paths that were found not to be printable as layers.</summary>
-        public HashSet<string> Apart => apart;
+        public Apart Apart => apart;
 
         public IReadOnlyCollection<string> Paths => byPath.Keys;
 
@@ -124,7 +197,7 @@ public static partial class ModelPrinter
 
         /// <param name="model">The model.</param>
         /// <param name="apart">Paths of layers that are taken apart; more are added.</param>
-        public static KeptLayers Find(Model model, HashSet<string> apart)
+        public static KeptLayers Find(Model model, Apart apart)
         {
             // What is not printed as a layer in one place is so in none, and layers inside of it are looked at by themselves.
             for (var round = 0; round < MaxRounds; round++)
@@ -220,9 +293,17 @@ public static partial class ModelPrinter
             {
                 if (operands.Contains(node) || scope.StateRead?.Contains(node) == true || !seen.Add(node))
                     continue;
-                if (node.Op is BodyParameter || (node.Op is Variable && node != RandomState.Seed && node != RandomState.Step && !(declared.TryGetValue(node, out var path) && IsUnder(path, scope.Path))))
+                if (node.Op is BodyParameter || (node.Op is Variable && !numbers.Contains(node) && node != RandomState.Seed && node != RandomState.Step && !(declared.TryGetValue(node, out var path) && IsUnder(path, scope.Path))))
                     return false;
                 isRandom |= node.Op is RngBits;
+                if (BodyOf(node) is { } body)
+                {
+                    if (body.Walk is not null)
+                        operands.UnionWith(body.Given);
+                    foreach (var result in body.Results)
+                        pending.Push(result);
+                }
+
                 foreach (var arg in node.Args)
                     pending.Push(arg);
             }

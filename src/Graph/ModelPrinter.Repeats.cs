@@ -124,7 +124,7 @@ public static partial class ModelPrinter
                 return isSimple ? new(node, writer.Construction(application), application) : null;
             }
 
-            if (pieces.ContainsKey(node) || Piped(node) is null)
+            if (pieces.ContainsKey(node) || RegionOf(node) is not null || Piped(node) is null)
                 return null;
             if (CallOf(node) is not { } call)
                 return new(node, FunctionOf(node.Op)!, null);

@@ -17,7 +17,7 @@ public static partial class ModelPrinter
     [
         .. Keywords, "exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "sin", "cos", "sqrt", "rsqrt", "abs", "relu", "sign", "floor", "round",
         "maximum", "minimum", "sum", "max", "min", "full", "slice", "where", "stop_gradient", "floor_div", "cast", "reshape", "transpose", "broadcast_to", "concat", "einsum", "flip", "take",
-        "repeat", "frozen", "no_decay", "lr_scale", "checkpoint",
+        "repeat", "frozen", "no_decay", "lr_scale", "checkpoint", "scan",
     ];
 
     /// <summary>A name as a word: what is none becomes one.</summary>
@@ -47,7 +47,7 @@ public static partial class ModelPrinter
             foreach (var (name, value) in model.Outputs)
                 OutputNames.TryAdd(value, Word(name));
             var roots = model.Outputs.Concat(model.Losses).Concat(model.Metrics).Select(n => n.Value).Concat(model.Buffers.Where(b => b.Next is not null).Select(b => b.Next!));
-            Present = [.. Expr.PostOrder(roots)];
+            Present = [.. Expr.PostOrder(roots), .. kept.Inside];
             var fed = model.Inputs.Concat(model.Targets);
             Hidden = [.. fed.Concat(model.Outputs).Select(n => Word(n.Name)), .. fed.SelectMany(i => i.Value.Shape.Dims).SelectMany(d => d.Names)];
             if (!isFlat)
@@ -174,14 +174,16 @@ public static partial class ModelPrinter
         /// <summary>The name of an identity that several nodes share; null where one node has it.</summary>
         public string? IdentityOf(Symbol symbol)
         {
-            identities ??= CountIdentities();
-            if (identities[symbol] == 1)
+            if (CountOf(symbol) <= 1)
                 return null;
             named ??= [];
             if (!named.TryGetValue(symbol, out var name))
                 named[symbol] = name = $"{Identifier(symbol.Name)}_{named.Count}";
             return name;
         }
+
+        /// <summary>The number of nodes that have an identity; none where the graph does not need what a step makes.</summary>
+        public int CountOf(Symbol symbol) => (identities ??= CountIdentities()).GetValueOrDefault(symbol);
 
         private Dictionary<Symbol, int> CountIdentities()
         {

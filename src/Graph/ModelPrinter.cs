@@ -17,7 +17,7 @@ public static partial class ModelPrinter
     /// <param name="flat">Whether layers and functions are taken apart into operations, too.</param>
     public static string ToSource(this Model model, bool flat = false)
     {
-        var apart = new HashSet<string>(StringComparer.Ordinal);
+        var apart = new Apart();
         for (var round = 0; !flat && round < MaxRounds; round++)
         {
             var writer = new Writer(model, KeptLayers.Find(model, apart), isFlat: false);

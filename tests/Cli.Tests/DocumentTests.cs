@@ -7,6 +7,16 @@ namespace Dnn.Cli.Tests;
 public class DocumentTests : Workspace
 {
     [Fact]
+    public void The_reference_of_the_command_names_every_stage()
+    {
+        var help = Fine("dump", "--help").Output;
+        var stages = help[help.IndexOf("--stage ", StringComparison.Ordinal)..].Split(' ', 3)[1].Split('|');
+        var section = File.ReadAllText(RepoRoot.Combine("docs", "cli.md")).Split("## Stages\n")[1].Split("\n## ")[0];
+        Assert.Contains("source", stages);
+        Assert.All(stages, s => Assert.Contains($"`{s}`", section));
+    }
+
+    [Fact]
     public void The_tests_of_every_example_of_the_reference_pass()
     {
         var blocks = File.ReadAllText(RepoRoot.Combine("docs", "language.md")).Split("```dnn\n").Skip(1).Select(b => b[..b.IndexOf("```", StringComparison.Ordinal)]).ToArray();

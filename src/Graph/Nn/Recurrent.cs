@@ -32,7 +32,9 @@ public static class Recurrences
         }
 
         var result = Scans.Run(init, [.. xs.Select(x => MoveAxis(x, x.Shape.Axis(axis), 0))], length, reverse, step);
-        return result with { Outputs = [.. result.Outputs.Select(y => MoveAxis(y, 0, axis < 0 ? Math.Max(0, y.Rank + axis) : Math.Min(axis, y.Rank - 1)))] };
+        var moved = result with { Outputs = [.. result.Outputs.Select(y => MoveAxis(y, 0, axis < 0 ? Math.Max(0, y.Rank + axis) : Math.Min(axis, y.Rank - 1)))] };
+        ModelBuilder.Current?.Keep([.. init, .. xs], [.. moved.Next, .. moved.Outputs], new(init.Length, axis, reverse, [.. result.Next, .. result.Outputs]));
+        return moved;
     }
 
     private static Expr MoveAxis(Expr x, int from, int to)

@@ -22,12 +22,15 @@ public sealed record Checkpoint(Symbol Symbol) : Op
 
         // Behind barriers, so that rewriting cannot lead around them.
         ImmutableArray<Expr> entries = [.. inputs.Select(x => Expr.Make(new Barrier(symbol), x))];
-        var results = compute(entries);
+        var open = compute(entries);
+        var results = open;
         var (captured, keys) = Outside(results, entries);
         var barriers = captured.Where(c => c.Op is not Variable).ToDictionary(c => c, c => Expr.Make(new Barrier(symbol), c));
         results = Expr.Substitute(results, barriers);
         Expr[] all = [.. entries.Distinct(), .. captured.Select(c => barriers.GetValueOrDefault(c, c)), .. keys];
-        return [.. results.Select(y => y.DType.IsFloat() ? Expr.Make(new Checkpoint(symbol), [y, .. all]) : y)];
+        ImmutableArray<Expr> made = [.. results.Select(y => y.DType.IsFloat() ? Expr.Make(new Checkpoint(symbol), [y, .. all]) : y)];
+        ModelBuilder.Current?.Keep(new OpenBody(inputs, entries, open, made));
+        return made;
     }
 
     /// <summary>

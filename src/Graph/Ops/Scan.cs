@@ -222,6 +222,13 @@ public static class Scans
     /// <param name="Results">The next states and the outputs, over these and the nodes around the recurrence.</param>
     public readonly record struct OpenStep(Scope? Scope, ImmutableArray<Expr> Given, ImmutableArray<Expr> Results);
 
+    /// <summary>How a recurrence walks.</summary>
+    /// <param name="States">The number of states, which are the first inputs of the step.</param>
+    /// <param name="Axis">The axis of the steps.</param>
+    /// <param name="Reverse">Whether the steps go from the last element to the first.</param>
+    /// <param name="Nodes">The results before the axis of the steps is moved to its place.</param>
+    public sealed record Walk(int States, int Axis, bool Reverse, ImmutableArray<Expr> Nodes);
+
     /// <summary>
     /// A recurrence over the first axis of sequences: what the step uses of the graph around it is a constant of the loop, and what depends on constants
     /// alone is computed once. Products of elements and constants become one product for all steps.

@@ -9,6 +9,7 @@ internal sealed class LayeredModels(Random random)
 
     private readonly List<string> shared = [];
     private bool isInside;
+    private bool isStep;
 
     /// <summary>A model with one input <c>x: [B, 4]</c>.</summary>
     public static string Text(int seed) => new LayeredModels(new Random(seed)).Model();
@@ -63,15 +64,26 @@ internal sealed class LayeredModels(Random random)
         return text.Append("}\n").ToString();
     }
 
-    private string Value(List<string> names) => random.Next(7) switch
+    private string Value(List<string> names) => random.Next(9) switch
     {
         0 => $"{Name(names)} + {Name(names)} * 0.5",
         1 => $"gate({Name(names)}, {Name(names)})",
         2 => $"{Name(names)} |> both |> ((a, b) => a - b)",
         3 => $"if training then {Name(names)} else {Name(names)} * 2",
         4 => $"{Name(names)} * random.{(random.Next(2) == 0 ? "normal" : "uniform")}([{Width}])",
+        5 => $"{Name(names)} |> checkpoint(v => v * {Name(names)} + ({Pipe("v", 2)}))",
+        6 => Recurrence(names),
         _ => Pipe(Name(names), 3),
     };
+
+    /// <summary>Buffers are not updated in a step.</summary>
+    private string Recurrence(List<string> names)
+    {
+        isStep = true;
+        var text = $"mean(scan(({Name(names)})[:, None] * ones([3, 1]), {Name(names)}, (s, e) => {{\n let u = s * 0.5 + ({Pipe("e", 2)})\n return (u, ({Pipe("u", 2)}) + {Name(names)})\n }}{(random.Next(2) == 0 ? ", reverse = true" : "")})[1], axis = 1)";
+        isStep = false;
+        return text;
+    }
 
     private string Name(List<string> names) => names[random.Next(names.Count)];
 
@@ -84,12 +96,12 @@ internal sealed class LayeredModels(Random random)
         0 or 1 => $"dense({Width}{(random.Next(3) == 0 ? ", bias = false" : "")})",
         2 => Function(),
         3 => "layer_norm()",
-        4 => "batch_norm()",
+        4 => isStep ? "group_norm(2)" : "batch_norm()",
         5 => "dropout(0.25)",
         6 => "hard",
-        7 when shared.Count > 0 => shared[random.Next(shared.Count)],
+        7 when shared.Count > 0 && !isStep => shared[random.Next(shared.Count)],
         8 => $"({Function()} |> dense({Width}))",
-        9 when !isInside => $"block({random.Next(2, 4)})",
+        9 when !isInside && !isStep => $"block({random.Next(2, 4)})",
         10 => $"residual({Composition(depth - 1)})",
         11 or 12 => $"repeat({random.Next(2, 4)}, {Composition(depth - 1)})",
         13 => $"for i in 0..{random.Next(2, 4)} {{ {Composition(depth - 1)} |> (h => h * (i + 1)) }}",

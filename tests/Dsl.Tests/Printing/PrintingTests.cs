@@ -168,6 +168,98 @@ public class PrintingTests
             """));
 
     [Fact]
+    public void The_step_of_a_scan_keeps_its_layers() => Prints(
+        """
+        dnn 1
+
+        model M {
+          input x: [B, T, 4]
+
+          let cell = dense(8)
+          let dropout_0 = dropout(0.5)
+          let dense_0 = dense(3)
+          let ((last, _), y) = scan((x, 2 * x), (zeros([B, 8]), zeros([B, 4])), ((state, state_1), (xt, xt_1)) => {
+            let cell_out = state |> cell
+            let cell_out_1 = concat([xt, xt_1], 1) |> cell
+            let mixed = tanh(cell_out + cell_out_1) |> dropout_0
+            let dense_0_out = mixed |> dense_0
+            return ((mixed, state_1 + xt), dense_0_out)
+          }, reverse = true)
+
+          output last = last
+          output y = y
+        }
+        """,
+        Compile.Model("""
+            model M {
+              input x: [B, T, 4]
+              let cell = dense(8)
+              let ((last, _), ys) = scan((x, 2 * x), (zeros([B, 8]), zeros([B, 4])), ((h, s), (a, b)) => {
+                let mixed = tanh(cell(h) + cell(concat([a, b], axis = 1))) |> dropout(0.5)
+                return ((mixed, s + a), mixed |> dense(3))
+              }, reverse = true)
+              output last = last
+              output y = ys
+            }
+            """));
+
+    [Fact]
+    public void What_a_checkpoint_computes_again_keeps_its_layers() => Prints(
+        """
+        dnn 1
+
+        model M {
+          input x: [B, 8]
+
+          let "f.dense_0" as f_dense_0 = dense(8)
+          let h = x |> checkpoint(dense(8) |> relu |> dense(8)) |> checkpoint(f_dense_0 |> tanh)
+          let dense_2 = dense(8)
+          let (a, b) = h |> checkpoint(h_1 => {
+            let dense_2_out = (h_1 * x) |> dense_2
+            return (dense_2_out, h_1 + 1)
+          })
+
+          output out = a |> checkpoint(h_2 => h_2 * b)
+        }
+        """,
+        Compile.Model("""
+            model M {
+              input x: [B, 8]
+              let f = dense(8) |> tanh
+              let h = x |> checkpoint(dense(8) |> relu |> dense(8)) |> checkpoint(f)
+              let (a, b) = h |> checkpoint(v => (dense(8)(v * x), v + 1))
+              output out = a |> checkpoint(v => v * b)
+            }
+            """));
+
+    [Theory]
+    [InlineData("x |> checkpoint(v => dense(8)(v * dense(8)(x)))")]
+    [InlineData("x |> checkpoint(dropout(0.5) |> checkpoint(dense(8) |> relu) |> checkpoint(h => h * sum(h)))")]
+    [InlineData("(x, 2 * x) |> checkpoint((a, b) => a * b + dense(8)(a))")]
+    [InlineData("x |> checkpoint(batch_norm() |> dense(8))")]
+    [InlineData("x |> checkpoint(v => x * 2)")]
+    [InlineData("x |> checkpoint(v => v) |> checkpoint(relu)")]
+    [InlineData("x |> repeat(2, checkpoint(dense(8) |> relu))")]
+    [InlineData("x |> checkpoint(v => scan(v[:, None], x, (s, e) => (s |> dense(8), e |> checkpoint(dense(8) |> relu)))[0])")]
+    [InlineData("scan(x, 0, (s, e) => (s + sum(e), e * s))[1]")]
+    [InlineData("scan(x, zeros([8]), (s, e) => (e, dropout(0.5)(s)), axis = 0)[1]")]
+    [InlineData("scan(x, zeros([B]), (s, e) => (s, s + sum(random.normal([2]))), axis = -1)[1]")]
+    [InlineData("scan(x[:, None], x, (s, e) => { let d = dense(8)\n return (d(s) + d(e), d(s)) })[1][:, 0]")]
+    [InlineData("scan(x[:, None], x, (s, e) => (scan(s[:, None], e, (p, q) => (p |> dense(8) |> dropout(0.5), q + s))[0], s))[0]")]
+    [InlineData("scan(x[:, None], x, (s, e) => (s * grad(sum(tanh(dense(8)(s))), s), e))[0]")]
+    [InlineData("grad(sum(scan(x[:, None], x, (s, e) => (tanh(dense(8)(s)), s))[1] ** 2), x)")]
+    [InlineData("grad(sum(x |> checkpoint(dense(8) |> tanh |> dense(8))), x)")]
+    public void Functions_that_are_given_parse_to_the_same_graph(string expression) => RoundTrip.Holds(Compile.Body($"  let y = {expression}\n  loss mean(y ** 2)"));
+
+    [Theory]
+    [InlineData("  let d = dense(8)\n  let s = scan(x[:, None], x, (s, e) => (d(s) * sum(d.weight), e))[0]\n  let y = d(s) * sum(d.bias)")]
+    [InlineData("  let d = dropout(0.5)\n  let y = d(x) + (d(x) |> checkpoint(d |> dense(8) |> d)) + d(x)")]
+    [InlineData("  let d = dense(8)\n  let y = d.with(weight = 2 * ones([8, 8]))(x) |> checkpoint(v => d(v) * d.weight[0])")]
+    [InlineData("  let scan = dense(8)\n  let y = scan(x) |> checkpoint(v => v * 2)")]
+    [InlineData("  let f = dense(8) |> relu\n  let y = x |> frozen(checkpoint(f)) |> checkpoint(frozen(f)) |> lr_scale(checkpoint(dense(8) |> tanh), 0.5)")]
+    public void Layers_in_functions_and_around_them_are_shared(string statements) => RoundTrip.Holds(Compile.Body(statements));
+
+    [Fact]
     public void Random_layers_and_running_statistics_are_shared_in_their_order() => Prints(
         """
         dnn 1
