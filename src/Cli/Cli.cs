@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Reflection;
-using System.Runtime.InteropServices;
 using System.Runtime;
+using System.Runtime.InteropServices;
 using System.Text;
 using Dnn.Dsl;
 using Dnn.Graph;
