@@ -21,8 +21,7 @@ public sealed class Results
 
         Written by `dotnet run -c Release --project examples/zoo [-- NAME …]`, which trains each file as its `train` block says. The figure is that of the best weights, which
         `dnn train` keeps; the same seed gives the same figure at any number of threads. A bar is what its file says it is held against:
-        guessing, a linear map, counting, a fit of a normal distribution. Seconds are wall time, compiling and evaluation included, on the machine that wrote the row,
-        which had other work beside.
+        guessing, a linear map, counting, a fit of a normal distribution. Seconds are wall time, compiling and evaluation included, on the machine that wrote the row.
 
         | network | what | figure | bar | reached | steps | parameters | seed | seconds |
         | --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |
