@@ -18,18 +18,20 @@ internal sealed class NewCommand : CliCommand
         new("gnn", "a graph network on a karate club", ["nodes.csv", "edges.csv"]),
     ];
 
+    internal static IEnumerable<string> Names => Templates.Select(t => t.Name);
+
     private readonly Argument<string> folder = new("DIR") { HelpName = "DIR", Description = "The folder to make." };
     private readonly Option<string> template = new("--template")
     {
         Description = "What it begins with: " + string.Join(", ", Templates.Select(t => $"{t.Name} ({t.About})")) + ".",
-        HelpName = string.Join('|', Templates.Select(t => t.Name)),
+        HelpName = string.Join('|', Names),
         DefaultValueFactory = _ => "mlp",
     };
 
     public NewCommand()
         : base("new", "Makes a folder with a model file that trains as it stands.", "dnn new digits --template cnn")
     {
-        Common.OneOf(template, [.. Templates.Select(t => t.Name)]);
+        Common.OneOf(template, [.. Names]);
         Arguments.Add(folder);
         Options.Add(template);
         AddCommon();

@@ -5,12 +5,10 @@ namespace Dnn.Cli.Tests;
 /// <summary>Templates.</summary>
 public class NewTests : Workspace
 {
+    public static TheoryData<string> Templates() => [.. NewCommand.Names];
+
     [Theory]
-    [InlineData("mlp")]
-    [InlineData("cnn")]
-    [InlineData("lstm")]
-    [InlineData("gpt")]
-    [InlineData("gnn")]
+    [MemberData(nameof(Templates))]
     public void New_makes_a_folder_that_trains_as_it_stands(string template)
     {
         Assert.Contains("dnn train", Fine("new", At(template), "--template", template).Output);
@@ -27,11 +25,7 @@ public class NewTests : Workspace
     }
 
     [Theory]
-    [InlineData("mlp")]
-    [InlineData("cnn")]
-    [InlineData("lstm")]
-    [InlineData("gpt")]
-    [InlineData("gnn")]
+    [MemberData(nameof(Templates))]
     public void Every_command_of_the_readme_runs(string template)
     {
         Fine("new", At(template), "--template", template);
