@@ -78,7 +78,7 @@ public static partial class TrainingStep
             var gradients = Gradient.Of(loss, [.. trained.Select(p => p.Variable)], model.Provenance);
             var connected = trained.Zip(gradients, (p, g) => (Parameter: p, Gradient: g)).Where(t => t.Gradient is not null).Select(t => (t.Parameter, Gradient: t.Gradient!)).ToArray();
             if (connected.Length == 0)
-                throw new GraphException($"the loss {(line.Minimize is null ? "" : $"{line.Minimize} ")}of {model.Name} depends on none of {(line.On.Count == 0 ? "its parameters" : $"the parameters on {string.Join(", ", line.On)}")}");
+                throw Unreached(model, line);
             if (moved.Count > 0)
             {
                 var here = Expr.Substitute([.. connected.Select(t => t.Gradient)], moved, model.Provenance);

@@ -80,12 +80,16 @@ public static partial class TrainingStep
                 throw new GraphException($"the optimizer on {string.Join(", ", line.On)} has no parameters to train");
             var reached = Expr.PostOrder([line.Minimize is null ? model.TotalLoss : model.Losses[IndexOfLoss(model, line.Minimize)].Value]).ToHashSet();
             if (!trained.Any(p => reached.Contains(p.Variable)))
-                throw new GraphException($"the loss {(line.Minimize is null ? "" : $"{line.Minimize} ")}of {model.Name} depends on none of {(line.On.Count == 0 ? "its parameters" : $"the parameters on {string.Join(", ", line.On)}")}");
+                throw Unreached(model, line);
         }
     }
 
     private static Parameter[] Trained(Model model, TrainingRecipe recipe, OptimizerLine line) =>
         [.. model.Parameters.Where(p => recipe.Trains(p) && (line.On.Count == 0 || PathPattern.MatchesAny(line.On, p.Path)))];
+
+    /// <summary>No parameter that an optimizer moves has a gradient.</summary>
+    private static GraphException Unreached(Model model, OptimizerLine line) => new(
+        $"the loss {(line.Minimize is null ? "" : $"{line.Minimize} ")}of {model.Name} depends on none of {(line.On.Count == 0 ? "its parameters" : $"the parameters on {string.Join(", ", line.On)}")}");
 
     private static int IndexOfLoss(Model model, string name)
     {
@@ -100,7 +104,7 @@ public static partial class TrainingStep
         var forward = Resolve(model, [model.TotalLoss, .. model.Losses.Select(l => l.Value), .. model.Metrics.Select(m => m.Value)], training: true);
         var gradients = Gradient.Of(forward[0], [.. trained.Select(p => p.Variable)], model.Provenance);
         if (gradients.All(g => g is null))
-            throw new GraphException($"the loss of {model.Name} depends on none of its parameters");
+            throw Unreached(model, recipe.Optimizers[0]);
         var named = trained.Zip(gradients, (p, g) => new Named(GradientPrefix + p.Path, g ?? p.Variable.ZerosLike())).ToArray();
         var metrics = model.Metrics.Select((m, i) => m with { Value = forward[1 + model.Losses.Length + i] });
         var norm = named.Select(n => n.Value.Square().Sum()).Aggregate((a, b) => a + b).Sqrt();
