@@ -101,12 +101,13 @@ internal sealed unsafe class Execution
 
         for (var i = guardAt; i < all.Length; i++)
             all[i].Run();
-        // What this run writes decides nothing that it keeps; other programs over the same states may keep what it decides.
-        if (writesStates)
-            settledAt = ++states.Version;
+        Commit();
         GC.KeepAlive(this);
         return RunResult.Committed;
     }
+
+    /// <summary>Notes that a run is over. What it writes decides nothing that it keeps; other programs over the same states may keep what that decides.</summary>
+    private void Commit() => settledAt = writesStates ? ++states.Version : states.Version;
 
     /// <summary>Whether an instruction runs as a part of one before it.</summary>
     public bool IsWithinAnother(int instruction) => steps[instruction] is SequenceStep { IsEmpty: true };
@@ -124,6 +125,8 @@ internal sealed unsafe class Execution
                 steps[i].Run();
                 least[i] = Math.Min(least[i], Stopwatch.GetElapsedTime(start).TotalMilliseconds);
             }
+
+            Commit();
         }
 
         GC.KeepAlive(this);

@@ -586,7 +586,7 @@ internal sealed class GraphDecoder
         var init = x.Sum(0) * 0.5;
         var weights = PickWhere(y => y.DType == x.DType && y.Shape.Equals(init.Shape)) ?? init;
         var index = Expr.Iota(new Shape(x.Shape[0]), 0);
-        var result = Recurrences.Scan([x, index], [init, Expr.Scalar(0, DType.I64)], Step, 0, reverse);
+        var result = Scans.Run([init, Expr.Scalar(0, DType.I64)], [x, index], Step, 0, reverse);
         return ask switch
         {
             0 => result.Next[0],

@@ -168,7 +168,7 @@ public static partial class Compiler
             var isNew = seen.Add((d.Code, d.Span, d.IsError && !d.Span.IsNone ? "" : d.Message));
             if (isNew && ValueErrors.Contains(d.Descriptor) && !d.Span.IsNone)
             {
-                string[] names = [.. Words().Matches(d.Span.Text).Select(m => m.Value).Where(hypers.Contains)];
+                string[] names = [.. Words().Matches(d.Span.Text).Select(m => m.Value).Where(hypers.Contains).Distinct()];
                 isNew = names.Length == 0 || names.Count(blamed.Add) == names.Length;
             }
 

@@ -16,7 +16,7 @@ internal sealed partial class Elaborator
         var names = c.Env.SizeNames;
         Value? shape = null;
         ImmutableArray<Expr> stacked = [];
-        return Loop(at, sites, sequences, states, () => Recurrences.Scan(sequences, states, Step, axis, reverse), result =>
+        return Loop(at, sites, sequences, states, () => Scans.Run(states, sequences, Step, axis, reverse), result =>
         {
             NameResults(result);
             return new TupleValue([Rebuild(init, result.Next), Rebuild(shape!, result.Outputs)]);
@@ -64,10 +64,7 @@ internal sealed partial class Elaborator
         var given = new OpArguments("scan", attributes);
         ImmutableArray<Expr> args = [.. operands.Select(o => Tensor(o.Value, o.Syntax))];
         return Loop(call, [], args, [], Make, Value (result) =>
-        {
-            ImmutableArray<Expr> all = [.. result.Next, .. result.Outputs];
-            return all is [var only] ? new TensorValue(only) : new TupleValue([.. all.Select(e => new TensorValue(e))]);
-        });
+            result.All is [var only] ? new TensorValue(only) : new TupleValue([.. result.All.Select(e => new TensorValue(e))]));
 
         Scans.Step Make()
         {
@@ -91,7 +88,7 @@ internal sealed partial class Elaborator
         {
             var made = make();
             builder.Location = LocationOf(at);
-            foreach (var expr in made.Next.Concat(made.Outputs))
+            foreach (var expr in made.All)
             {
                 builder.Record(expr);
                 CheckSize(expr, at);

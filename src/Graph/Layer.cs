@@ -582,7 +582,6 @@ public sealed class ModelBuilder
             Scopes = [.. scopes],
             Checks = [.. checks],
             Idle = Idle(),
-            Steps = [.. steps],
             Bodies = [.. bodies],
             Provenance = provenance,
         };
@@ -595,20 +594,11 @@ public sealed class ModelBuilder
         .. instances.Values.Distinct().Where(i => i.Made is not null).GroupBy(i => i.Made!.Location ?? (object)i.Path).Where(g => g.All(i => i.IsIdle)).Select(g => g.First().Made!),
     ];
 
-    private readonly List<Scans.OpenStep> steps = [];
-
-    /// <summary>Keeps the step of a recurrence as it was composed, for <see cref="Model.Steps"/>.</summary>
-    /// <param name="given">Its states and elements.</param>
-    /// <param name="results">What it makes of them.</param>
-    internal void KeepStep(ImmutableArray<Expr> given, ImmutableArray<Expr> results) => steps.Add(new(frames.Peek().Scope, given, results));
-
     private readonly List<OpenBody> bodies = [];
 
-    /// <summary>Keeps a function for <see cref="Model.Bodies"/>.</summary>
-    internal void Keep(OpenBody body) => bodies.Add(body);
-
-    /// <summary>Keeps the recurrence whose step was the last to be kept.</summary>
-    internal void Keep(ImmutableArray<Expr> inputs, ImmutableArray<Expr> made, Scans.Walk walk) => Keep(new OpenBody(inputs, steps[^1].Given, steps[^1].Results, made, walk));
+    /// <summary>Keeps a function of the application that is being composed, for <see cref="Model.Bodies"/>.</summary>
+    internal void Keep(ImmutableArray<Expr> inputs, ImmutableArray<Expr> given, ImmutableArray<Expr> results, ImmutableArray<Expr> made, Scans.Walk? walk = null) =>
+        bodies.Add(new(frames.Peek().Scope, inputs, given, results, made, walk));
 
     internal Expr Parameter(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
     {

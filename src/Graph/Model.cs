@@ -118,10 +118,7 @@ public sealed record Model
     /// <summary>Layers that have a place and were never applied.</summary>
     public ImmutableArray<IdleLayer> Idle { get; init; } = [];
 
-    /// <summary>The steps of recurrences as they were composed: over their own states and elements, and the nodes around them.</summary>
-    public ImmutableArray<Scans.OpenStep> Steps { get; init; } = [];
-
-    /// <summary>The functions that were given to <c>scan</c> and <c>checkpoint</c>, as they were composed.</summary>
+    /// <summary>The functions that the graph has inside of other nodes, as they were composed; those in functions before these.</summary>
     public ImmutableArray<OpenBody> Bodies { get; init; } = [];
 
     /// <summary>Where nodes came from.</summary>
@@ -167,12 +164,13 @@ public sealed record Model
 }
 
 /// <summary>A function that the graph has inside of other nodes: the step of a recurrence, or what a checkpoint computes again.</summary>
-/// <param name="Inputs">What it was applied to.</param>
+/// <param name="Scope">The application that it belongs to, if any.</param>
+/// <param name="Inputs">What it was applied to: of a step, the states before the first one, and the sequences.</param>
 /// <param name="Given">What stands for these in it; in a step, its number may follow.</param>
 /// <param name="Results">What it makes of them, over these and the nodes around it.</param>
 /// <param name="Made">What the graph has as the results.</param>
 /// <param name="Walk">How the recurrence walks, if it is one.</param>
-public sealed record OpenBody(ImmutableArray<Expr> Inputs, ImmutableArray<Expr> Given, ImmutableArray<Expr> Results, ImmutableArray<Expr> Made, Scans.Walk? Walk = null);
+public sealed record OpenBody(Scope? Scope, ImmutableArray<Expr> Inputs, ImmutableArray<Expr> Given, ImmutableArray<Expr> Results, ImmutableArray<Expr> Made, Scans.Walk? Walk = null);
 
 /// <summary>The seed and the step that all random numbers of a graph are functions of.</summary>
 public static class RandomState

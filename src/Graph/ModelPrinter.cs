@@ -44,12 +44,21 @@ public static partial class ModelPrinter
             Name = model.Name + "Gradient",
             Inputs = [.. model.Inputs, .. model.Targets],
             Targets = [],
-            Outputs = [.. with.Zip(gradients).Where(p => p.Second is not null).Select(p => new Named("grad_" + Identifier(p.First.Name), p.Second!))],
+            Outputs = [.. with.Zip(gradients).Where(p => p.Second is not null).Select(p => new Named(GradientName(p.First.Name), p.Second!))],
             Losses = [],
             Metrics = [],
             Buffers = [.. model.Buffers.Select(b => b with { Next = null })],
         };
     }
+
+    /// <summary>Whether a model is such a derivative: what it gives is gradients of its own inputs and parameters, by name and type, and nothing else.</summary>
+    public static bool IsDerivative(Model model)
+    {
+        var gradients = model.Inputs.Concat(model.Parameters.Select(p => new Named(p.Path, p.Variable))).Select(v => (GradientName(v.Name), v.Value.Type)).ToHashSet();
+        return model is { Outputs.IsEmpty: false, Losses.IsEmpty: true, Metrics.IsEmpty: true } && model.Outputs.All(o => gradients.Contains((o.Name, o.Value.Type)));
+    }
+
+    private static string GradientName(string path) => "grad_" + Identifier(path);
 
     /// <summary>A path as one word: <c>blocks[3].attn.wq</c> becomes <c>blocks_3_attn_wq</c>.</summary>
     public static string Identifier(string path)

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Dnn.Dsl;
+using Dnn.Testing;
 using Xunit;
 
 namespace Dnn.Cli.Tests;
@@ -38,6 +40,40 @@ public class LintCommandTests : Workspace
         var fix = warnings[0].GetProperty("fix");
         Assert.Equal((8, ", bias = false"), (fix.GetProperty("line").GetInt32(), fix.GetProperty("replacement").GetString()));
         Assert.Equal(JsonValueKind.Array, warnings[0].GetProperty("related").ValueKind);
+    }
+
+    // The data of fashion_mnist come from a package that is not on every machine.
+    public static TheoryData<string> Examples => [.. Directory.GetFiles(RepoRoot.Combine("examples"), "*.dnn", SearchOption.AllDirectories).Where(f => !f.EndsWith("fashion_mnist.dnn", StringComparison.Ordinal))
+        .Select(f => Path.GetRelativePath(RepoRoot.Combine("examples"), f)).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public void The_rules_of_architecture_are_not_for_the_derivative_that_grad_prints(string file)
+    {
+        var gradient = At("gradient.dnn");
+        Fine("grad", Example(file), "-o", gradient);
+        Assert.Equal(("", $"{gradient}: fine\n"), (Fine("lint", gradient).Error, Fine("lint", gradient).Output));
+    }
+
+    [Theory]
+    [InlineData("output grad_w = h", 0)]
+    [InlineData("output grad_v = h", 1)]
+    [InlineData("output grad_w = h\n  output y = x @ w @ w", 1)]
+    [InlineData("output grad_w = h\n  loss mean(h)", 1)]
+    [InlineData("output grad_w = sum(h)", 1)]
+    public void A_derivative_gives_gradients_of_its_own_variables_and_nothing_else(string ends, int warnings)
+    {
+        var file = Write("net.dnn", $$$"""
+            model Net {
+              input x: [8, 8]
+              param w: [8, 8] = normal()
+              param v: [8, 4] = normal()
+              let h = x @ w @ w + 0 * sum(v)
+              {{{ends}}}
+            }
+
+            """);
+        Assert.Equal(warnings, Linter.Check(Compiler.Compile(file)).Count(d => d.Code == "DNN1001"));
     }
 
     [Fact]

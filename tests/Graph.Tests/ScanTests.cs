@@ -103,4 +103,30 @@ public class ScanTests
             Assert.True(scan.Output is null || !Expr.PostOrder([scan.Output]).Any(n => n.Op is DotGeneral));
         }
     }
+
+    [Fact]
+    public void A_model_has_every_function_inside_of_nodes_once_and_those_in_functions_first()
+    {
+        var model = Model.Build("M", m =>
+        {
+            var x = m.Input("x", "B", 5, 4);
+            var (_, outer) = x.Scan(Expr.Full(new Shape("B", 4), 0), (state, element) =>
+            {
+                var (inner, _) = element.Scan(Expr.Full(new Shape("B"), 0), (sum, number) => ((sum + number).Tanh(), number));
+                return ((state * element) + inner.ExpandDims(1), state);
+            });
+            m.Output("y", Checkpoint.Apply([outer.Rnn(3)], h => [h[0].Exp().Sin()])[0]);
+        });
+
+        Assert.Equal([null, null, "rnn", null], model.Bodies.Select(b => b.Scope?.Kind));
+        Assert.Equal([1, 1, 0, null], model.Bodies.Select(b => b.Walk?.Axis));
+        var graph = Expr.PostOrder(model.Outputs.Select(o => o.Value)).ToHashSet();
+        foreach (var body in model.Bodies)
+        {
+            Assert.Equal(body.Inputs.Length, body.Given.Length);
+            Assert.Equal(body.Made.Select(made => made.Type), body.Results.Select((result, i) => i < body.Walk?.States || body.Walk is null ? result.Type : body.Made[i].Type));
+            Assert.All(body.Given, given => Assert.DoesNotContain(given, body.Walk is null ? [] : graph));
+            Assert.Equal(body != model.Bodies[0], body.Made.Any(graph.Contains));
+        }
+    }
 }

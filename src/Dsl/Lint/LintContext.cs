@@ -88,7 +88,7 @@ internal sealed class LintContext
         Options = options;
         parameters = model.Parameters.ToDictionary(p => p.Variable);
         // What a recurrence of the file does in a step is read as it was composed, beside the graph: its states and elements are given.
-        Steps = [.. model.Steps.Where(s => !IsPartOfKnown(s.Scope))];
+        Steps = [.. model.Bodies.Where(b => b.Walk is not null && !IsPartOfKnown(b.Scope))];
         roots = [.. model.Losses.Concat(model.Outputs).Concat(model.Metrics).Select(n => n.Value), .. Steps.SelectMany(s => s.Results)];
         Order = Expr.PostOrder(roots);
         var fed = model.Inputs.Concat(model.Targets).Select(i => i.Value).Concat(Steps.SelectMany(s => s.Given)).ToHashSet();
@@ -138,7 +138,7 @@ internal sealed class LintContext
     public LintOptions Options { get; }
 
     /// <summary>The steps of recurrences that are not those of the catalog.</summary>
-    public ImmutableArray<Scans.OpenStep> Steps { get; }
+    public ImmutableArray<OpenBody> Steps { get; }
 
     /// <summary>Every node, arguments first.</summary>
     public List<Expr> Order { get; }

@@ -21,10 +21,12 @@ public sealed record LintOptions
 /// </summary>
 public static class Linter
 {
-    /// <summary>What the rules find in a model, in order of place.</summary>
+    /// <summary>What the rules find in a model, in order of place: nothing in a derivative, in which nobody chose what stands there.</summary>
     public static ImmutableArray<Finding> Run(Model model, LintOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
+        if (ModelPrinter.IsDerivative(model))
+            return [];
         var context = new LintContext(model, options ?? LintOptions.Default);
         var seen = new HashSet<(string, object?, Severity)>();
         return

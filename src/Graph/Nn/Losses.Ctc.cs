@@ -48,7 +48,7 @@ public static partial class Losses
         var skips = odd.And(path.NotEqualTo(Later(path, 2, Expr.Scalar(blank, DType.I64))));
         var first = Expr.Where(place.EqualTo(0), Expr.Full(places, 0, logits.DType), Never);
         var runs = Expr.Iota(new Shape(logits.Shape[0], frames, 1), 1).LessThan((lengths ?? Expr.Size(frames).BroadcastTo(rows)).ExpandDims(1).ExpandDims(2)).Cast(logits.DType);
-        var last = Recurrences.Scan([emissions, runs], [first], (state, frame) => new Scans.Step([Advance(state[0], frame[0], frame[1])], []), axis: 1).Next[0];
+        var last = Scans.Run([first], [emissions, runs], (state, frame) => new Scans.Step([Advance(state[0], frame[0], frame[1])], [])).Next[0];
         var end = 2 * ends.ExpandDims(1);
         var final = place.EqualTo(end).Or(place.EqualTo(end - 1));
         var losses = -Expr.Where(final, last, Never).LogSumExp(1);

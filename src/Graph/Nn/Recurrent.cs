@@ -14,35 +14,8 @@ public static class Recurrences
     /// <exception cref="ShapeException">The state would change its shape or element type.</exception>
     public static (Expr Last, Expr Outputs) Scan(this Expr xs, Expr init, Func<Expr, Expr, (Expr Next, Expr Output)> step, int axis = 1, bool reverse = false)
     {
-        var result = Scan([xs], [init], (states, elements) => step(states[0], elements[0]) is var (next, output) ? new Scans.Step([next], [output]) : default, axis, reverse);
+        var result = Scans.Run([init], [xs], (states, elements) => step(states[0], elements[0]) is var (next, output) ? new Scans.Step([next], [output]) : default, axis, reverse);
         return (result.Next[0], result.Outputs[0]);
-    }
-
-    /// <inheritdoc cref="Scan(Expr, Expr, Func{Expr, Expr, ValueTuple{Expr, Expr}}, int, bool)"/>
-    /// <remarks>Several states and sequences; an output with fewer axes than <paramref name="axis"/> says is stacked along a last one.</remarks>
-    public static Scans.Step Scan(ImmutableArray<Expr> xs, ImmutableArray<Expr> init, Func<ImmutableArray<Expr>, ImmutableArray<Expr>, Scans.Step> step, int axis = 1, bool reverse = false)
-    {
-        if (xs.IsEmpty)
-            throw new GraphException("scan: a recurrence needs a sequence to walk along");
-        var length = xs[0].Shape[xs[0].Shape.Axis(axis)];
-        foreach (var x in xs)
-        {
-            if (Dim.AreEqual(x.Shape[x.Shape.Axis(axis)], length) == Answer.Refuted)
-                throw new ShapeException($"scan: the sequences have {length} and {x.Shape[x.Shape.Axis(axis)]} elements along axis {axis}", xs[0].Shape, x.Shape);
-        }
-
-        var result = Scans.Run(init, [.. xs.Select(x => MoveAxis(x, x.Shape.Axis(axis), 0))], length, reverse, step);
-        var moved = result with { Outputs = [.. result.Outputs.Select(y => MoveAxis(y, 0, axis < 0 ? Math.Max(0, y.Rank + axis) : Math.Min(axis, y.Rank - 1)))] };
-        ModelBuilder.Current?.Keep([.. init, .. xs], [.. moved.Next, .. moved.Outputs], new(init.Length, axis, reverse, [.. result.Next, .. result.Outputs]));
-        return moved;
-    }
-
-    private static Expr MoveAxis(Expr x, int from, int to)
-    {
-        var axes = Enumerable.Range(0, x.Rank).ToList();
-        axes.RemoveAt(from);
-        axes.Insert(to, from);
-        return x.Transpose([.. axes]);
     }
 }
 
@@ -215,15 +188,17 @@ public static partial class Layers
             ImmutableArray<Expr> walked = [projected];
             if (lengths is not null)
                 walked = [projected, Expr.Iota(new Shape(sequence.Shape[0], sequence.Shape[1]), 0).LessThan(lengths)];
-            var result = Scans.Run(init, walked, sequence.Shape[0], backwards, (s, e) =>
+            var result = Scans.Run(init, walked, Step, axis: 0, backwards);
+            return (result.Next, result.Outputs[0]);
+
+            Scans.Step Step(ImmutableArray<Expr> s, ImmutableArray<Expr> e)
             {
                 var next = cell(s, e[0], recurrent, second);
                 if (e is not [_, var alive])
                     return new Scans.Step(next, [next[0]]);
                 var taken = alive.ExpandDims(-1);
                 return new Scans.Step([.. next.Zip(s, (after, before) => Expr.Where(taken, after, before))], [Expr.Where(taken, next[0], 0)]);
-            });
-            return (result.Next, result.Outputs[0]);
+            }
         }
     }
 }

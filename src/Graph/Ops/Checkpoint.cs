@@ -29,7 +29,7 @@ public sealed record Checkpoint(Symbol Symbol) : Op
         results = Expr.Substitute(results, barriers);
         Expr[] all = [.. entries.Distinct(), .. captured.Select(c => barriers.GetValueOrDefault(c, c)), .. keys];
         ImmutableArray<Expr> made = [.. results.Select(y => y.DType.IsFloat() ? Expr.Make(new Checkpoint(symbol), [y, .. all]) : y)];
-        ModelBuilder.Current?.Keep(new OpenBody(inputs, entries, open, made));
+        ModelBuilder.Current?.Keep(inputs, entries, open, made);
         return made;
     }
 

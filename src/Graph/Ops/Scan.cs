@@ -214,13 +214,11 @@ public static class Scans
     internal static ImmutableStack<Expr> Open => open ?? [];
 
     /// <summary>What a step gives: the next states, and what is stacked.</summary>
-    public readonly record struct Step(ImmutableArray<Expr> Next, ImmutableArray<Expr> Outputs);
-
-    /// <summary>A step before its body was closed.</summary>
-    /// <param name="Scope">The application that it belongs to, if any.</param>
-    /// <param name="Given">The states and the elements of the sequences.</param>
-    /// <param name="Results">The next states and the outputs, over these and the nodes around the recurrence.</param>
-    public readonly record struct OpenStep(Scope? Scope, ImmutableArray<Expr> Given, ImmutableArray<Expr> Results);
+    public readonly record struct Step(ImmutableArray<Expr> Next, ImmutableArray<Expr> Outputs)
+    {
+        /// <summary>The next states, then what is stacked.</summary>
+        public ImmutableArray<Expr> All => [.. Next, .. Outputs];
+    }
 
     /// <summary>How a recurrence walks.</summary>
     /// <param name="States">The number of states, which are the first inputs of the step.</param>
@@ -230,22 +228,31 @@ public static class Scans
     public sealed record Walk(int States, int Axis, bool Reverse, ImmutableArray<Expr> Nodes);
 
     /// <summary>
-    /// A recurrence over the first axis of sequences: what the step uses of the graph around it is a constant of the loop, and what depends on constants
+    /// A recurrence along an axis of sequences: what the step uses of the graph around it is a constant of the loop, and what depends on constants
     /// alone is computed once. Products of elements and constants become one product for all steps.
     /// </summary>
-    /// <param name="init">The states before the first step.</param>
-    /// <param name="sequences">Tensors whose first axis has the size <paramref name="length"/>.</param>
-    /// <param name="length">The number of steps.</param>
-    /// <param name="reverse">Whether the steps go from the last element to the first; what is stacked keeps its place.</param>
+    /// <param name="init">The states before the first step; their shapes stay.</param>
+    /// <param name="xs">The sequences, one or more; their common length may be symbolic.</param>
     /// <param name="step">A step as a function of states and elements.</param>
-    /// <returns>The last states, and the outputs of all steps along a new first axis.</returns>
-    /// <exception cref="ShapeException">A state would change its shape or element type.</exception>
-    public static Step Run(ImmutableArray<Expr> init, ImmutableArray<Expr> sequences, Dim length, bool reverse, Func<ImmutableArray<Expr>, ImmutableArray<Expr>, Step> step)
+    /// <param name="axis">The axis of the steps.</param>
+    /// <param name="reverse">Whether the steps go from the last element to the first; what is stacked keeps its place.</param>
+    /// <returns>The last states, and the outputs of all steps stacked along the same axis: along a last one, where they have fewer axes than that.</returns>
+    /// <exception cref="GraphException">There is no sequence, or the step gives another number of states.</exception>
+    /// <exception cref="ShapeException">Sequences differ in length, or a state would change its shape or element type.</exception>
+    public static Step Run(ImmutableArray<Expr> init, ImmutableArray<Expr> xs, Func<ImmutableArray<Expr>, ImmutableArray<Expr>, Step> step, int axis = 1, bool reverse = false)
     {
+        if (xs.IsEmpty)
+            throw new GraphException("scan: a recurrence needs a sequence to walk along");
+        var length = xs[0].Shape[xs[0].Shape.Axis(axis)];
+        foreach (var x in xs)
+        {
+            if (Dim.AreEqual(x.Shape[x.Shape.Axis(axis)], length) == Answer.Refuted)
+                throw new ShapeException($"scan: the sequences have {length} and {x.Shape[x.Shape.Axis(axis)]} elements along axis {axis}", xs[0].Shape, x.Shape);
+        }
+
+        ImmutableArray<Expr> sequences = [.. xs.Select(x => MoveAxis(x, x.Shape.Axis(axis), 0))];
         ImmutableArray<Expr> states = [.. init.Select((s, i) => Expr.Variable($"state{i}", s.Shape, s.DType))];
-        ImmutableArray<Expr> elements = [.. sequences.Select((x, i) => x.Rank > 0
-            ? Expr.Variable($"element{i}", x.Shape.RemoveAt(0), x.DType)
-            : throw new ShapeException("scan: a sequence has an axis to walk along, and this is a scalar", x.Shape))];
+        ImmutableArray<Expr> elements = [.. sequences.Select((x, i) => Expr.Variable($"element{i}", x.Shape.RemoveAt(0), x.DType))];
         var index = Expr.Variable("index", Shape.Scalar, DType.I64);
         var outer = open;
         Step made;
@@ -261,7 +268,7 @@ public static class Scans
 
         if (made.Next.Length != init.Length)
             throw new GraphException($"scan: {init.Length} states become {made.Next.Length}");
-        ImmutableArray<Expr> roots = [.. made.Next, .. made.Outputs];
+        var roots = made.All;
         for (var i = 0; i < init.Length; i++)
         {
             if (init[i].DType != roots[i].DType)
@@ -278,12 +285,12 @@ public static class Scans
             sequences = sequences.Add(Expr.Iota(new Shape(length), 0));
         }
 
-        ModelBuilder.Current?.KeepStep([.. states, .. elements], roots);
+        var (given, results) = (states.AddRange(elements), roots);
         (roots, var products) = HoistProducts(roots, [.. states, index], [.. elements.Zip(sequences).Where(e => e.First != index)], length);
         elements = elements.AddRange(products.Select(p => p.Element));
         sequences = sequences.AddRange(products.Select(p => p.Sequence));
         var constants = Free(roots, [.. states, .. elements]);
-        return Build(
+        var built = Build(
             [.. init, .. sequences, .. constants],
             [.. states, .. elements, .. constants],
             roots[..init.Length],
@@ -292,6 +299,17 @@ public static class Scans
             length,
             reverse,
             ModelBuilder.Current?.Provenance);
+        var placed = built with { Outputs = [.. built.Outputs.Select(y => MoveAxis(y, 0, axis < 0 ? Math.Max(0, y.Rank + axis) : Math.Min(axis, y.Rank - 1)))] };
+        ModelBuilder.Current?.Keep([.. init, .. xs], given, results, placed.All, new(init.Length, axis, reverse, built.All));
+        return placed;
+    }
+
+    private static Expr MoveAxis(Expr x, int from, int to)
+    {
+        var axes = Enumerable.Range(0, x.Rank).ToList();
+        axes.RemoveAt(from);
+        axes.Insert(to, from);
+        return x.Transpose([.. axes]);
     }
 
     /// <summary>What is in the place of a node came from where that did.</summary>
@@ -309,9 +327,12 @@ public static class Scans
     {
         var own = next.Length + sequences;
         var constants = Enumerable.Range(own, args.Length - own).ToDictionary(i => placeholders[i], i => args[i]);
+        var built = Build(args, placeholders, next, outputs, sequences, length, reverse);
+
+        // It is printed as it came, not as what would be composed anew: the graph has it as nothing that was made of this function.
         if (ModelBuilder.Current is { } builder)
-            builder.KeepStep(placeholders[..own], Expr.Substitute([.. next, .. outputs], constants, new SamePlace(builder.Provenance)));
-        return Build(args, placeholders, next, outputs, sequences, length, reverse);
+            builder.Keep(args[..own], placeholders[..own], [.. Expr.Substitute([.. next, .. outputs], constants, new SamePlace(builder.Provenance))], [], new(next.Length, 0, reverse, built.All));
+        return built;
     }
 
     /// <summary>The nodes of a scan on <paramref name="args"/> whose body is written over <paramref name="placeholders"/>, one for each argument.</summary>

@@ -209,12 +209,15 @@ public class SessionTests
         foreach (var session in new[] { reading, writing })
             session.Prepare(None);
         Assert.Equal(1, reading.Plan.SettledCount);
-        for (var run = 0; run < 3; run++)
+        foreach (var write in new Action[] { () => { }, () => writing.Run(), () => writing.Profile(1), () => writing.Profile(2) })
         {
+            write();
             reading.Run();
-            Assert.Equal(2 * Math.Exp(run * run), reading.GetOutput(0)[0], 1e-4);
-            writing.Run();
+            var value = writing.GetState("w")[0];
+            Assert.Equal(2 * Math.Exp(value * value), reading.GetOutput(0)[0], 1e-4 * Math.Exp(value * value));
         }
+
+        Assert.Equal(4, writing.GetState("w")[0]);
     }
 
     [Fact]

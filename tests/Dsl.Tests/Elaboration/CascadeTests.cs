@@ -124,6 +124,15 @@ public partial class CascadeTests
         """)).Where(d => d.IsError).Select(d => d.Code));
 
     [Fact]
+    public void An_error_whose_place_names_a_hyperparameter_twice_is_reported() => Assert.Equal(["DNN0321"], Compile.Diagnostics(new SourceText("""
+        hyper n: int = 3
+        model M {
+          input x: [B, 4]
+          output y = x |> dense(n - n)
+        }
+        """)).Where(d => d.IsError).Select(d => d.Code));
+
+    [Fact]
     public void Mistakes_in_several_declarations_are_all_reported()
     {
         var found = Compile.Diagnostics(new SourceText("""

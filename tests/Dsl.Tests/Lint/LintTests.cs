@@ -107,6 +107,7 @@ public class LintTests
 
             A warning is silenced by a comment on the line above, with a reason: `// dnn: allow DNN1001 a factorization on purpose`. `dnn fix FILE…` (or `dnn lint --fix`) applies
             the fixes that keep the meaning, and no others: a second run changes nothing. `dnn lint --strict` ends with 1 where there are warnings.
+            The derivative that `dnn grad` prints is no architecture, and gets no findings.
 
             This text is made from the rules themselves, in `src/Dsl/Lint`; the tests keep it true.
 
