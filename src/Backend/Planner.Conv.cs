@@ -21,7 +21,7 @@ internal sealed partial class Planner
     private void EmitConv(int id)
     {
         var op = (ConvGeneral)graph.Node(id).Op;
-        var (x, w) = (Padded(op, Resolve(graph.Args(id)[0])), Resolve(graph.Args(id)[1]));
+        var (x, w) = (Padded(op, InGroups(graph.Args(id)[0], op.Groups)), Resolve(graph.Args(id)[1]));
         if (w.Strides[^1] != 1 || w.Strides.Any(s => s < 0))
             w = Copied(w);
         var target = Target(id);
@@ -43,8 +43,11 @@ internal sealed partial class Planner
         }
 
         sums.Add(new ProductAxis(channels, x.Strides[^1], w.Strides[^2], 0));
-        var groups = new ProductAxis(op.Groups, channels * x.Strides[^1], filters, filters);
-        var (type, plan, kernel) = (graph.Type(id), new ConvPlan(OverlappedPlan.Make(rows, sums, filters), groups), At(w));
+        var isDepthwise = op.Groups > 1 && filters == 1 && x.Strides[^2] == 1;
+        var plan = isDepthwise
+            ? new ConvPlan(OverlappedPlan.Make(rows, sums, op.Groups) with { IsByColumn = true }, new ProductAxis(1, 0, 0, 0))
+            : new ConvPlan(OverlappedPlan.Make(rows, sums, filters), new ProductAxis(op.Groups, x.Strides[^2], filters, filters));
+        var (type, kernel) = (graph.Type(id), At(w));
         var packed = plan.PackedCount(type);
         if (packed > 0)
         {
@@ -54,6 +57,15 @@ internal sealed partial class Planner
         }
 
         Add(new ConvInstruction(id, type, plan, packed > 0, At(x), kernel, new Operand(target.Value)));
+    }
+
+    /// <summary>A value with its channels as [groups, channels]. Where a reshape merged these from axes that lie apart, as in the gradient of a kernel, it need not be made.</summary>
+    private View InGroups(int id, int groups)
+    {
+        var dims = graph.Dims(id);
+        var split = graph.Intern([.. dims[..^1], groups, dims[^1] / groups]);
+        var unmerged = graph.Kind(id) == OpKind.View && graph.Node(id).Op is Reshape ? Resolve(graph.Args(id)[0]).Reshape(split) : null;
+        return unmerged ?? Resolve(id).Reshape(split)!;
     }
 
     /// <summary>The input of a convolution with the zeros that it needs, in the order of axes that it has.</summary>

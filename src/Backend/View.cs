@@ -73,8 +73,8 @@ internal sealed record View(int Value, long Offset, int[] Dims, long[] Strides)
         return true;
     }
 
-    /// <summary>Splits and merges axes: groups of old and new axes of equal products must each walk with one stride.</summary>
-    private View? Reshape(int[] to)
+    /// <summary>Splits and merges axes: groups of old and new axes of equal products must each walk with one stride; else null.</summary>
+    public View? Reshape(int[] to)
     {
         if (IsContiguous)
             return new View(Value, Offset, to, RowMajor(to));

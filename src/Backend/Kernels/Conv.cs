@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using Dnn.Graph;
 
@@ -6,19 +5,16 @@ namespace Dnn.Backend;
 
 /// <summary>
 /// A convolution as products over memory that is padded already: windows overlap, so rows of A do too, and nothing is unfolded. Weight gradients are the
-/// same with A transposed.
+/// same with A transposed. Where each channel is by itself, the channels are the columns of one product by columns.
 /// </summary>
 /// <param name="Product">The product of one group.</param>
 /// <param name="Groups">Parts of the channels.</param>
 internal sealed record ConvPlan(OverlappedPlan Product, ProductAxis Groups)
 {
-    /// <summary>Each channel by itself, all strides 1: vectors of channels.</summary>
-    public bool IsDepthwise => Product.Columns == 1 && Groups is { Size: > 1, A: 1, B: 1, C: 1 };
-
     public long Flops => Groups.Size * Product.Flops;
 
     /// <summary>Elements of the kernel in packed panels; 0 where it is not packed before.</summary>
-    public long PackedCount(DType type) => IsDepthwise || Product.Depth == 0 || !Product.IsPackedOnce(FusedKernelSpec.SizeOf(type))
+    public long PackedCount(DType type) => Product.IsByColumn || Product.Depth == 0 || !Product.IsPackedOnce(FusedKernelSpec.SizeOf(type))
         ? 0
         : Groups.Size * Product.Depth * Products.Of(type).PaddedColumns(Product);
 
@@ -65,18 +61,13 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
     public override long Flops => plan.Flops;
 
     public override unsafe Step Bind(void** pointers, Engine engine) => type == DType.F32
-        ? Bind((float*)pointers[0], (float*)pointers[1], (float*)pointers[2], engine.Pool)
-        : Bind((double*)pointers[0], (double*)pointers[1], (double*)pointers[2], engine.Pool);
-
-    private unsafe Step Bind<T>(T* input, T* kernel, T* target, WorkerPool pool)
-        where T : unmanaged, INumberBase<T> => plan.IsDepthwise
-            ? new ChannelStep<T>(input, kernel, target, plan, pool)
-            : new ProductStep<T>(input, kernel, target, plan, isPacked, pool);
+        ? new ProductStep<float>((float*)pointers[0], (float*)pointers[1], (float*)pointers[2], plan, isPacked, engine.Pool)
+        : new ProductStep<double>((double*)pointers[0], (double*)pointers[1], (double*)pointers[2], plan, isPacked, engine.Pool);
 
     /// <summary>A unit is a block of rows of one group with some of its panels: all blocks with the first panels, then all with the next, so that threads share panels out evenly.</summary>
     private sealed unsafe class ProductStep<T>(T* input, T* kernel, T* target, ConvPlan plan, bool isPacked, WorkerPool pool)
         : RangeStep(pool, plan.Groups.Size * Blocks(plan, pool) * Slices(plan, pool), 1, plan.Flops * 0.012)
-        where T : unmanaged, INumberBase<T>
+        where T : unmanaged
     {
         private readonly IProducts<T> products = Products.Of<T>();
         private readonly long block = Block(plan, pool);
@@ -127,57 +118,9 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
         /// <summary>Parts of the columns, where blocks of rows do not fill the threads to within an eighth.</summary>
         private static long Slices(ConvPlan plan, WorkerPool pool)
         {
-            var blocks = plan.Groups.Size * Blocks(plan, pool);
-            var isFilled = blocks * 8 >= OverlappedPlan.Ceiling(blocks, pool.Threads) * pool.Threads * 7;
+            var (blocks, block) = (plan.Groups.Size * Blocks(plan, pool), Block(plan, pool));
+            var isFilled = plan.Groups.Size * plan.Product.UnitCount * 8 >= OverlappedPlan.Ceiling(blocks, pool.Threads) * block * pool.Threads * 7;
             return isFilled ? 1 : Math.Max(1, Math.Min(pool.Threads, Products.Of<T>().Panels(plan.Product)));
-        }
-    }
-
-    /// <summary>A unit is a block of rows with all channels.</summary>
-    private sealed unsafe class ChannelStep<T>(T* input, T* kernel, T* target, ConvPlan plan, WorkerPool pool)
-        : RangeStep(pool, plan.Product.UnitCount, 1, plan.Flops * 0.1)
-        where T : unmanaged, INumberBase<T>
-    {
-        protected override void Run(long start, long end)
-        {
-            var product = plan.Product;
-            for (var index = start; index < end; index++)
-            {
-                var (unit, block) = Math.DivRem(index, product.RowBlocks);
-                var first = block * product.RowBlock;
-                var (a, _, c) = OverlappedPlan.Locate(product.Units, unit);
-                var rows = (int)Math.Min(product.RowBlock, product.Rows.Size - first);
-                Channels(rows, input + a + (first * product.Rows.A), target + c + (first * product.Rows.C));
-            }
-        }
-
-        private void Channels(int rows, T* a, T* c)
-        {
-            var product = plan.Product;
-            var channels = plan.Groups.Size;
-            for (var row = 0; row < rows; row++, a += product.Rows.A, c += product.Rows.C)
-            {
-                new Span<T>(c, (int)channels).Clear();
-                for (var sum = 0L; sum < product.SumCount; sum++)
-                {
-                    var (x, w, _) = OverlappedPlan.Locate(product.Sums, sum);
-                    for (var o = 0L; o < product.Outer.Size; o++)
-                    {
-                        for (var k = 0L; k < product.Inner.Size; k++)
-                            MultiplyAdd(a + x + (o * product.Outer.A) + (k * product.Inner.A), kernel + w + (o * product.Outer.B) + (k * product.Inner.B), c, channels);
-                    }
-                }
-            }
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void MultiplyAdd(T* x, T* w, T* to, long count)
-        {
-            var i = 0L;
-            for (; i + Vector<T>.Count <= count; i += Vector<T>.Count)
-                ((Vector.Load(x + i) * Vector.Load(w + i)) + Vector.Load(to + i)).Store(to + i);
-            for (; i < count; i++)
-                to[i] += x[i] * w[i];
         }
     }
 }

@@ -151,8 +151,8 @@ internal static unsafe partial class GemmBlock<T, V, S>
             shape.Tail = columns > S.Width ? columns - S.Width : columns;
             if (j == 0 || columns < TileColumns)
             {
-                tile = GemmKernel<T, V, S>.Select(height, columns);
-                tall = higher == 0 ? tile : GemmKernel<T, V, S>.Select(height + 1, columns);
+                tile = GemmKernel<T, V, S>.Select<EveryColumn>(height, columns);
+                tall = higher == 0 ? tile : GemmKernel<T, V, S>.Select<EveryColumn>(height + 1, columns);
             }
 
             T* stripA = a, stripC = c + j;

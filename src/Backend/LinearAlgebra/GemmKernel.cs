@@ -17,15 +17,19 @@ internal static unsafe partial class GemmKernel<T, V, S>
     // Rows of an unpacked B lie too far apart for the processor to foresee them.
     private const int PrefetchedRows = 12;
 
-    /// <summary>Computes C (+)= A·B for a tile of sizeof(R) rows and the columns that <typeparamref name="E"/> says.</summary>
+    /// <summary>
+    /// Computes C (+)= A·B for a tile of sizeof(R) rows and the columns that <typeparamref name="E"/> says; <typeparamref name="M"/> says whether an element of A belongs to
+    /// all of them.
+    /// </summary>
     /// <param name="shape">Strides and the length of the sums.</param>
     /// <param name="a">The tile's rows of A.</param>
     /// <param name="b">The tile's columns of B, contiguous in each row.</param>
     /// <param name="c">The tile of C.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Tile<R, E>(TileShape* shape, T* a, T* b, T* c)
+    public static void Tile<R, E, M>(TileShape* shape, T* a, T* b, T* c)
         where R : unmanaged
         where E : unmanaged
+        where M : unmanaged
     {
         nint aRow = shape->ARow, aCol = shape->ACol, bRow = shape->BRow, cRow = shape->CRow;
         var tail = shape->Tail;
@@ -62,23 +66,23 @@ internal static unsafe partial class GemmKernel<T, V, S>
                 LoadRow<E>(b, mask, tail, ref low, ref high);
                 PrefetchRow<E>(b + PrefetchedRows * bRow);
                 b += bRow;
-                AddRow<E>(a, low, high, ref l0, ref h0);
-                if (sizeof(R) > 1) AddRow<E>(a + aRow, low, high, ref l1, ref h1);
-                if (sizeof(R) > 2) AddRow<E>(a + 2 * aRow, low, high, ref l2, ref h2);
-                if (sizeof(R) > 3) AddRow<E>(a + stride3, low, high, ref l3, ref h3);
+                AddRow<E, M>(a, low, high, mask, tail, ref l0, ref h0);
+                if (sizeof(R) > 1) AddRow<E, M>(a + aRow, low, high, mask, tail, ref l1, ref h1);
+                if (sizeof(R) > 2) AddRow<E, M>(a + 2 * aRow, low, high, mask, tail, ref l2, ref h2);
+                if (sizeof(R) > 3) AddRow<E, M>(a + stride3, low, high, mask, tail, ref l3, ref h3);
                 var a4 = a + stride4;
-                if (sizeof(R) > 4) AddRow<E>(a4, low, high, ref l4, ref h4);
-                if (sizeof(R) > 5) AddRow<E>(a4 + aRow, low, high, ref l5, ref h5);
-                if (sizeof(R) > 6) AddRow<E>(a4 + 2 * aRow, low, high, ref l6, ref h6);
-                if (sizeof(R) > 7) AddRow<E>(a4 + stride3, low, high, ref l7, ref h7);
+                if (sizeof(R) > 4) AddRow<E, M>(a4, low, high, mask, tail, ref l4, ref h4);
+                if (sizeof(R) > 5) AddRow<E, M>(a4 + aRow, low, high, mask, tail, ref l5, ref h5);
+                if (sizeof(R) > 6) AddRow<E, M>(a4 + 2 * aRow, low, high, mask, tail, ref l6, ref h6);
+                if (sizeof(R) > 7) AddRow<E, M>(a4 + stride3, low, high, mask, tail, ref l7, ref h7);
                 var a8 = a4 + stride4;
-                if (sizeof(R) > 8) AddRow<E>(a8, low, high, ref l8, ref h8);
-                if (sizeof(R) > 9) AddRow<E>(a8 + aRow, low, high, ref l9, ref h9);
-                if (sizeof(R) > 10) AddRow<E>(a8 + 2 * aRow, low, high, ref l10, ref h10);
-                if (sizeof(R) > 11) AddRow<E>(a8 + stride3, low, high, ref l11, ref h11);
+                if (sizeof(R) > 8) AddRow<E, M>(a8, low, high, mask, tail, ref l8, ref h8);
+                if (sizeof(R) > 9) AddRow<E, M>(a8 + aRow, low, high, mask, tail, ref l9, ref h9);
+                if (sizeof(R) > 10) AddRow<E, M>(a8 + 2 * aRow, low, high, mask, tail, ref l10, ref h10);
+                if (sizeof(R) > 11) AddRow<E, M>(a8 + stride3, low, high, mask, tail, ref l11, ref h11);
                 var a12 = a8 + stride4;
-                if (sizeof(R) > 12) AddRow<E>(a12, low, high, ref l12, ref h12);
-                if (sizeof(R) > 13) AddRow<E>(a12 + aRow, low, high, ref l13, ref h13);
+                if (sizeof(R) > 12) AddRow<E, M>(a12, low, high, mask, tail, ref l12, ref h12);
+                if (sizeof(R) > 13) AddRow<E, M>(a12 + aRow, low, high, mask, tail, ref l13, ref h13);
                 a += aCol;
             }
 
@@ -125,8 +129,18 @@ internal static unsafe partial class GemmKernel<T, V, S>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddRow<E>(T* a, V low, V high, ref V sumLow, ref V sumHigh)
+    private static void AddRow<E, M>(T* a, V low, V high, V mask, int tail, ref V sumLow, ref V sumHigh)
     {
+        if (typeof(M) == typeof(OwnColumn))
+        {
+            V xLow = default, xHigh = default;
+            LoadRow<E>(a, mask, tail, ref xLow, ref xHigh);
+            if (typeof(E) != typeof(NarrowTile))
+                sumLow = S.MultiplyAdd(xLow, low, sumLow);
+            sumHigh = S.MultiplyAdd(xHigh, high, sumHigh);
+            return;
+        }
+
         var x = S.Broadcast(a);
         if (typeof(E) != typeof(NarrowTile))
             sumLow = S.MultiplyAdd(x, low, sumLow);
@@ -149,26 +163,27 @@ internal static unsafe partial class GemmKernel<T, V, S>
     }
 
     /// <summary>The <see cref="Tile"/> kernel for a number of rows and columns.</summary>
-    public static delegate*<TileShape*, T*, T*, T*, void> Select(int rows, int columns) =>
-        columns == 2 * S.Width ? Select<FullTile>(rows) : columns > S.Width ? Select<WideTile>(rows) : Select<NarrowTile>(rows);
+    public static delegate*<TileShape*, T*, T*, T*, void> Select<M>(int rows, int columns)
+        where M : unmanaged => columns == 2 * S.Width ? Select<FullTile, M>(rows) : columns > S.Width ? Select<WideTile, M>(rows) : Select<NarrowTile, M>(rows);
 
-    private static delegate*<TileShape*, T*, T*, T*, void> Select<E>(int rows)
-        where E : unmanaged => rows switch
+    private static delegate*<TileShape*, T*, T*, T*, void> Select<E, M>(int rows)
+        where E : unmanaged
+        where M : unmanaged => rows switch
         {
-            1 => &Tile<Rows1, E>,
-            2 => &Tile<Rows2, E>,
-            3 => &Tile<Rows3, E>,
-            4 => &Tile<Rows4, E>,
-            5 => &Tile<Rows5, E>,
-            6 => &Tile<Rows6, E>,
-            7 => &Tile<Rows7, E>,
-            8 => &Tile<Rows8, E>,
-            9 => &Tile<Rows9, E>,
-            10 => &Tile<Rows10, E>,
-            11 => &Tile<Rows11, E>,
-            12 => &Tile<Rows12, E>,
-            13 => &Tile<Rows13, E>,
-            _ => &Tile<Rows14, E>,
+            1 => &Tile<Rows1, E, M>,
+            2 => &Tile<Rows2, E, M>,
+            3 => &Tile<Rows3, E, M>,
+            4 => &Tile<Rows4, E, M>,
+            5 => &Tile<Rows5, E, M>,
+            6 => &Tile<Rows6, E, M>,
+            7 => &Tile<Rows7, E, M>,
+            8 => &Tile<Rows8, E, M>,
+            9 => &Tile<Rows9, E, M>,
+            10 => &Tile<Rows10, E, M>,
+            11 => &Tile<Rows11, E, M>,
+            12 => &Tile<Rows12, E, M>,
+            13 => &Tile<Rows13, E, M>,
+            _ => &Tile<Rows14, E, M>,
         };
 
     /// <summary>Computes C (+)= A·B for sizeof(R) ≤ 3 rows by streaming through whole rows of B, 8 at a time.</summary>
@@ -286,6 +301,12 @@ internal readonly struct WideTile;
 
 /// <summary>A tile of one vector, all or partly used.</summary>
 internal readonly struct NarrowTile;
+
+/// <summary>An element of A is multiplied by a whole row of B.</summary>
+internal readonly struct EveryColumn;
+
+/// <summary>A has elements for each column, side by side, and each is multiplied by that of B.</summary>
+internal readonly struct OwnColumn;
 
 // A struct of n bytes says "n rows": the compiler sees sizeof as a constant.
 

@@ -40,6 +40,11 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
 
     public long RowBlocks => Ceiling(Rows.Size, RowBlock);
 
+    /// <summary>
+    /// Whether every column has its own part of A: C[u, m, n] = Σ A[u, m, s, o, k, n] · B[s, o, k, n], contiguous in n. B stays as it is then, with the strides of its axes.
+    /// </summary>
+    public bool IsByColumn { get; init; }
+
     /// <summary>The part of the inner axis that is summed at a time, and, where that is all of it, of the outer axis.</summary>
     public int InnerBlock { get; } = (int)Even(Inner.Size, 2 * DepthAtATime);
 
@@ -193,38 +198,54 @@ internal static unsafe class OverlappedProduct<T, V, S>
             return;
         }
 
-        var own = packed == null ? (T*)Scratch.Get((nuint)((long)plan.InnerBlock * plan.OuterBlock * (endPanel - firstPanel) * TileColumns * sizeof(T))) : null;
+        var own = packed == null && !plan.IsByColumn ? (T*)Scratch.Get((nuint)((long)plan.InnerBlock * plan.OuterBlock * (endPanel - firstPanel) * TileColumns * sizeof(T))) : null;
         var shape = new TileShape { ARow = (nint)plan.Rows.A, ACol = (nint)plan.Inner.A, BRow = TileColumns, CRow = (nint)plan.Rows.C };
         for (var block = 0L; block < plan.SumBlocks; block++)
         {
             var piece = Piece.Of(plan, block);
+            shape.K = (nint)piece.Inner;
+            shape.Outer = (nint)piece.Outer;
+            shape.ANext = (nint)(plan.Outer.A - (piece.Inner * plan.Inner.A));
+            shape.Accumulate = block > 0;
+            if (plan.IsByColumn)
+            {
+                shape.BRow = (nint)plan.Inner.B;
+                shape.BNext = (nint)(plan.Outer.B - (piece.Inner * plan.Inner.B));
+                for (var panel = firstPanel; panel < endPanel; panel++)
+                    Units<OwnColumn>(&shape, panel, plan.Columns, count, rows, a + piece.A + (panel * TileColumns), offsetA, b + piece.B + (panel * TileColumns), c, offsetC);
+                continue;
+            }
+
             var panels = own;
             if (packed == null)
                 PackPiece(plan, b + piece.B, own, piece, firstPanel, endPanel);
             else
                 panels = packed + (piece.Start * Panels(plan) * TileColumns) + ((long)firstPanel * piece.Depth * TileColumns);
-            shape.K = (nint)piece.Inner;
-            shape.Outer = (nint)piece.Outer;
-            shape.ANext = (nint)(plan.Outer.A - (piece.Inner * plan.Inner.A));
-            shape.Accumulate = block > 0;
             for (var panel = firstPanel; panel < endPanel; panel++, panels += piece.Depth * TileColumns)
-            {
-                var columns = Math.Min(TileColumns, plan.Columns - (panel * TileColumns));
-                shape.Tail = columns > S.Width ? columns - S.Width : columns;
-                for (var i = 0; i < count; i++)
-                    Strips(&shape, rows[i], columns, a + offsetA[i] + piece.A, panels, c + offsetC[i] + (panel * TileColumns));
-            }
+                Units<EveryColumn>(&shape, panel, plan.Columns, count, rows, a + piece.A, offsetA, panels, c, offsetC);
         }
+    }
+
+    /// <summary>A panel of the result, of <paramref name="columns"/> columns in all, for some units.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Units<M>(TileShape* shape, int panel, int columns, int count, int* rows, T* a, long* offsetA, T* b, T* c, long* offsetC)
+        where M : unmanaged
+    {
+        columns = Math.Min(TileColumns, columns - (panel * TileColumns));
+        shape->Tail = columns > S.Width ? columns - S.Width : columns;
+        for (var i = 0; i < count; i++)
+            Strips<M>(shape, rows[i], columns, a + offsetA[i], b, c + offsetC[i] + (panel * TileColumns));
     }
 
     /// <summary>Rows in strips of equal height, the first few one higher.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Strips(TileShape* shape, int rows, int columns, T* a, T* b, T* c)
+    private static void Strips<M>(TileShape* shape, int rows, int columns, T* a, T* b, T* c)
+        where M : unmanaged
     {
         var strips = (rows + S.MaxRows - 1) / S.MaxRows;
         var (height, higher) = Math.DivRem(rows, strips);
-        var tile = GemmKernel<T, V, S>.Select(height, columns);
-        var tall = higher == 0 ? tile : GemmKernel<T, V, S>.Select(height + 1, columns);
+        var tile = GemmKernel<T, V, S>.Select<M>(height, columns);
+        var tall = higher == 0 ? tile : GemmKernel<T, V, S>.Select<M>(height + 1, columns);
         for (var strip = 0; strip < strips; strip++)
         {
             var taken = strip < higher ? height + 1 : height;

@@ -27,6 +27,11 @@ public class ConvTests
         { "groups", [2, 5, 5, 6], [3, 3, 2, 9], [1, 1], [1, 1], [1, 1], [1, 1], [1, 1], 3 },
         { "depthwise", [2, 6, 5, 19], [3, 3, 1, 19], [1, 1], [1, 1], [1, 1], [1, 1], [1, 1], 19 },
         { "depthwise with strides", [2, 6, 5, 8], [3, 2, 1, 8], [2, 1], [1, 0], [1, 1], [1, 1], [1, 2], 8 },
+        { "depthwise, wide", [1, 4, 35, 67], [3, 5, 1, 67], [1, 1], [1, 2], [1, 2], [1, 1], [1, 1], 67 },
+        { "depthwise, dilated", [2, 9, 8, 33], [3, 3, 1, 33], [1, 2], [2, 2], [2, 1], [1, 1], [2, 2], 33 },
+        { "depthwise, a long sum", [9, 21, 13, 3], [2, 2, 1, 3], [1, 1], [0, 0], [0, 0], [1, 1], [1, 1], 3 },
+        { "depthwise, transposed", [2, 3, 4, 17], [3, 3, 1, 17], [1, 1], [1, 1], [2, 1], [2, 3], [1, 1], 17 },
+        { "one filter a group", [2, 5, 4, 6], [2, 2, 2, 3], [1, 1], [1, 0], [0, 1], [1, 1], [1, 1], 3 },
         { "depthwise with a multiplier", [2, 4, 5, 3], [2, 2, 1, 6], [1, 1], [0, 0], [1, 1], [1, 1], [1, 1], 3 },
         { "one channel to one", [1, 4, 4, 1], [2, 2, 1, 1], [1, 1], [0, 0], [0, 0], [1, 1], [1, 1], 1 },
         { "sizes of one", [1, 1, 1, 1], [1, 1, 1, 1], [2, 2], [0, 0], [0, 0], [1, 1], [3, 3], 1 },
@@ -88,6 +93,23 @@ public class ConvTests
             var y = Expr.Make(conv, a, b);
             var cotangent = Var("c", y.Shape.Evaluate(new Dictionary<string, long>()));
             return [y, .. conv.Vjp(y, ReferenceEquals(a, image) ? cotangent : cotangent.Abs()).OfType<Expr>()];
+        }
+    }
+
+    [Fact]
+    public void Convolutions_of_any_sizes_equal_the_reference()
+    {
+        for (var round = 0; round < 24; round++)
+        {
+            var spatial = random.Next(1, 3);
+            int[] Sizes(int low, int high) => [.. Enumerable.Range(0, spatial).Select(_ => random.Next(low, high + 1))];
+            var groups = random.Next(2) == 0 ? 1 : random.Next(1, 40);
+            var (channels, filters) = random.Next(2) == 0 ? (1, 1) : (random.Next(1, 4), random.Next(1, 4));
+            var (kernel, stride, lhs, rhs, low, high) = (Sizes(1, 4), Sizes(1, 3), Sizes(1, 2), Sizes(1, 2), Sizes(-1, 3), Sizes(-1, 3));
+            int[] size = [.. Enumerable.Range(0, spatial).Select(i => ((kernel[i] - 1) * rhs[i]) + 3 + random.Next(0, 12))];
+            A_convolution_and_its_gradients_equal_the_reference(
+                $"round {round}", [random.Next(1, 4), .. size, groups * channels], [.. kernel, channels, groups * filters], stride, low, high, lhs, rhs, groups);
+            values.Clear();
         }
     }
 
