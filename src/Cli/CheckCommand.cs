@@ -60,9 +60,7 @@ internal sealed class CheckCommand : CliCommand
             return (errors, warnings);
         }
 
-        var shown = diagnostics.Where(d => d.IsError || !invocation.Quiet).ToArray();
-        if (shown.Length > 0)
-            invocation.Terminal.Error.WriteLine(new DiagnosticFormatter(invocation.Terminal.ErrorColors).Format(shown));
+        invocation.Terminal.Show(diagnostics.Where(d => d.IsError || !invocation.Quiet));
         if (!invocation.Quiet)
             invocation.Output.WriteLine($"{path}: {(errors == 0 ? "fine" : Count(errors, "error"))}{(warnings == 0 ? "" : $", {Count(warnings, "warning")}")}{(notes == 0 ? "" : $", {Count(notes, "note")}")}");
         return (errors, warnings);

@@ -35,9 +35,8 @@ internal sealed class FmtCommand : CliCommand
         var (text, errors) = source is null ? ("", [problem!]) : Format(source);
         var changed = errors.IsEmpty && text != source!.Text;
         var checks = invocation.Get(check);
-        if (!errors.IsEmpty)
-            invocation.Terminal.Error.WriteLine(new DiagnosticFormatter(invocation.Terminal.ErrorColors).Format(errors));
-        else if (changed && !checks && path != StandardInput)
+        invocation.Terminal.Show(errors);
+        if (changed && !checks && path != StandardInput)
             Replace(path, text);
         if (invocation.Json)
             invocation.Output.WriteLine(Line(path, changed, errors, path == StandardInput && !checks ? text : null));

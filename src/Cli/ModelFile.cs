@@ -99,8 +99,7 @@ internal sealed class ModelFile
         if (problem is not null)
             Show(invocation, [problem]);
         var tree = Parser.Parse(source!);
-        foreach (var diagnostic in tree.Diagnostics)
-            invocation.Terminal.Error.Write(new DiagnosticFormatter(invocation.Terminal.ErrorColors).Format(diagnostic));
+        invocation.Terminal.Show(tree.Diagnostics);
         return tree;
     }
 
@@ -116,9 +115,7 @@ internal sealed class ModelFile
     /// <exception cref="FileErrorsException">There are errors among them.</exception>
     public static void Show(Invocation invocation, ImmutableArray<Diagnostic> diagnostics)
     {
-        var shown = diagnostics.Where(d => d.IsError || !invocation.Quiet).ToArray();
-        if (shown.Length > 0)
-            invocation.Terminal.Error.Write(new DiagnosticFormatter(invocation.Terminal.ErrorColors).Format(shown));
+        invocation.Terminal.Show(diagnostics.Where(d => d.IsError || !invocation.Quiet));
         if (diagnostics.Any(d => d.IsError))
             throw new FileErrorsException();
     }

@@ -1,3 +1,5 @@
+using Dnn.Dsl;
+
 namespace Dnn.Cli;
 
 /// <summary>Where a command writes: results to one writer, progress and diagnostics to the other.</summary>
@@ -26,4 +28,16 @@ internal sealed class Terminal(TextWriter output, TextWriter error, Func<Cancell
     /// Is cancelled by Ctrl-C. Whoever asks for it promises to end soon after: without, Ctrl-C ends the process at once.
     /// </summary>
     public CancellationToken Cancellation => cancellation();
+
+    /// <summary>Shows diagnostics of a file to people, who read no more than the first errors of many.</summary>
+    public void Show(IEnumerable<Diagnostic> diagnostics)
+    {
+        const int most = 50;
+        var errors = 0;
+        Diagnostic[] shown = [.. diagnostics.Where(d => !d.IsError || ++errors <= most)];
+        if (shown.Length > 0)
+            Error.WriteLine(new DiagnosticFormatter(ErrorColors).Format(shown));
+        if (errors > most)
+            Error.WriteLine($"... and {errors - most} more error{(errors - most == 1 ? "" : "s")}; `dnn check --json` lists all\n");
+    }
 }

@@ -18,7 +18,6 @@ internal sealed class TestCommand : CliCommand
 
     public override int Execute(Invocation invocation)
     {
-        var formatter = new DiagnosticFormatter(invocation.Terminal.ErrorColors);
         var outcomes = new List<(string File, string Title, string? Reason)>();
         var broken = 0;
         foreach (var path in invocation.Get(files)!)
@@ -26,7 +25,7 @@ internal sealed class TestCommand : CliCommand
             var (result, diagnostics) = ModelFile.Compile(path, ModelFile.Options(invocation));
             if (result is null || result.HasErrors)
             {
-                invocation.Terminal.Error.WriteLine(formatter.Format(diagnostics));
+                invocation.Terminal.Show(diagnostics);
                 broken++;
                 continue;
             }
@@ -35,7 +34,7 @@ internal sealed class TestCommand : CliCommand
             {
                 outcomes.Add((path, test.Title, test.Passed ? null : string.Join("; ", test.Diagnostics.Select(d => d.Message))));
                 if (!test.Passed)
-                    invocation.Terminal.Error.WriteLine(formatter.Format(test.Diagnostics));
+                    invocation.Terminal.Show(test.Diagnostics);
                 if (!invocation.Json && !invocation.Quiet)
                     invocation.Output.WriteLine($"{(test.Passed ? "passed" : "FAILED")}  {test.Title}");
             }

@@ -46,6 +46,30 @@ public class BadInputTests : Workspace
     }
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(50)]
+    [InlineData(51)]
+    [InlineData(120)]
+    public void Of_many_errors_people_see_the_first_and_how_many_there_are(int errors)
+    {
+        var lines = Enumerable.Range(0, errors).Select(i => $"  output y{i} = nosuch{i}\n");
+        var file = Write("many.dnn", $"model M {{\n  input x: [B, 2]\n{string.Concat(lines)}}}\n");
+        var more = errors switch { 51 => "... and 1 more error;", 120 => "... and 70 more errors;", _ => null };
+        foreach (var command in new[] { "check", "lint", "test", "summary", "train" })
+        {
+            var outcome = Dnn(command, file);
+            Assert.Equal(1, outcome.Code);
+            Assert.Equal(Math.Min(errors, 50), outcome.Error.Split("error[DNN0100]").Length - 1);
+            Assert.Equal(more is not null, outcome.Error.Contains("more error", StringComparison.Ordinal));
+            Assert.Contains(more ?? "", outcome.Error);
+        }
+
+        Assert.Equal($"{file}: {errors} error{(errors == 1 ? "" : "s")}\n", Dnn("check", file).Output);
+        Assert.Equal(errors, Dnn("check", "--json", file).Json.GetProperty("errors").GetArrayLength());
+        Assert.Equal(errors, Dnn("check", "--sarif", file).Json.GetProperty("runs")[0].GetProperty("results").GetArrayLength());
+    }
+
+    [Theory]
     [InlineData("dense(hidden)", "dens(hidden)", "did you mean 'dense'?")]
     [InlineData("dense(hidden)", "dense(hidden, 2, 3, 4, 5, 6)", "dense")]
     [InlineData("dense(hidden)", "dense()", "units")]

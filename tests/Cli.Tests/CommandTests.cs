@@ -25,7 +25,7 @@ public class CommandTests : Workspace
     [Fact]
     public void Check_accepts_the_examples()
     {
-        string[] files = [.. Directory.GetFiles(Example("."), "*.dnn").Order()];
+        string[] files = [.. Directory.GetFiles(Example("."), "*.dnn").Where(f => Path.GetFileName(f) != ExampleTests.Fashion || ExampleTests.HasFashion).Order()];
         var outcome = Fine(["check", "--json", .. files]);
         Assert.Equal(files.Length, outcome.Lines.Length);
         Assert.Equal("", outcome.Error);

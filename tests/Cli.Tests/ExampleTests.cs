@@ -13,7 +13,9 @@ public class ExampleTests
     public static TheoryData<string> Files => [.. Directory.GetFiles(RepoRoot.Combine("examples"), "*.dnn").Select(Path.GetFileName).Select(f => f!).Where(f => f != Fashion).Order(StringComparer.Ordinal)];
 
     // Its data come from a package that is not on every machine.
-    private const string Fashion = "fashion_mnist.dnn";
+    internal const string Fashion = "fashion_mnist.dnn";
+
+    internal static bool HasFashion => Directory.Exists("/usr/share/datasets/fashion-mnist");
 
     [Theory]
     [MemberData(nameof(Files))]
@@ -53,7 +55,7 @@ public class ExampleTests
     public void Fashion_mnist_learns_where_its_package_is_installed_and_names_it_elsewhere()
     {
         var result = Compile(Fashion);
-        if (!Directory.Exists("/usr/share/datasets/fashion-mnist"))
+        if (!HasFashion)
         {
             Assert.Contains("apt install dataset-fashion-mnist", Assert.Single(result.Diagnostics).Message);
             return;
