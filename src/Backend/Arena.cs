@@ -19,10 +19,9 @@ internal sealed class Arena
         var size = Align(bytes);
         if (size == 0)
             return 0;
-        var candidates = free.GetViewBetween((size, 0), (long.MaxValue, 0));
-        if (candidates.Count > 0)
+        var best = free.GetViewBetween((size, 0), (long.MaxValue, 0)).Min;
+        if (best.Size > 0)
         {
-            var best = candidates.Min;
             Remove(best.Start, best.Size);
             if (best.Size > size)
                 Insert(best.Start + size, best.Size - size);

@@ -78,7 +78,7 @@ internal sealed unsafe class Execution
     {
         if (ReferenceEquals(sizes, Plan.Sizes))
             return true;
-        foreach (var (name, size) in Plan.Sizes)
+        foreach (var (name, size) in Plan.KnownSizes)
         {
             if (!sizes.TryGetValue(name, out var other) || other != size)
                 return false;

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Dnn.Graph;
 
 namespace Dnn.Backend;
@@ -41,7 +40,7 @@ internal enum OpKind : byte
 /// <summary>The planner's side of the closed set of primitives: one row each.</summary>
 internal static class Lowering
 {
-    private static readonly FrozenDictionary<Type, ElementwiseCode> Codes = new Dictionary<Type, ElementwiseCode>
+    private static readonly Dictionary<Type, ElementwiseCode> Codes = new()
     {
         [typeof(Neg)] = ElementwiseCode.Neg,
         [typeof(Exp)] = ElementwiseCode.Exp,
@@ -71,9 +70,9 @@ internal static class Lowering
         [typeof(Not)] = ElementwiseCode.Not,
         [typeof(Select)] = ElementwiseCode.Select,
         [typeof(Cast)] = ElementwiseCode.Cast,
-    }.ToFrozenDictionary();
+    };
 
-    private static readonly FrozenDictionary<Type, OpKind> Kinds = new Dictionary<Type, OpKind>
+    private static readonly Dictionary<Type, OpKind> Kinds = new()
     {
         [typeof(StopGradient)] = OpKind.Identity,
         [typeof(Graph.Barrier)] = OpKind.Identity,
@@ -110,11 +109,11 @@ internal static class Lowering
         [typeof(Scan)] = OpKind.Scan,
         [typeof(LinearRecurrence)] = OpKind.Recurrence,
         [typeof(ArgSort)] = OpKind.ArgSort,
-    }.Concat(Codes.Keys.Select(type => KeyValuePair.Create(type, OpKind.Elementwise))).ToFrozenDictionary();
+    };
 
     /// <exception cref="GraphException">The planner does not know the operation.</exception>
-    public static OpKind KindOf(Op op) => Kinds.TryGetValue(op.GetType(), out var kind)
-        ? kind
+    public static OpKind KindOf(Op op) => Kinds.TryGetValue(op.GetType(), out var kind) ? kind
+        : Codes.ContainsKey(op.GetType()) ? OpKind.Elementwise
         : throw new GraphException($"{op.Name}: no kernel computes this operation");
 
     public static ElementwiseCode CodeOf(Op op) => op is Compare compare

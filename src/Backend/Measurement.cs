@@ -98,7 +98,7 @@ public static class Measurement
         var sizes = new Dictionary<string, long>();
         foreach (var (name, value) in inputs)
         {
-            if (model.Inputs.FirstOrDefault(i => i.Name == name).Value is { } declared)
+            if (model.Inputs.FirstOrDefault(i => i.Name == name)?.Value is { } declared)
                 Unifier.Bind(sizes, declared.Shape, value.Shape.AsSpan(), $"the input '{name}'");
         }
 

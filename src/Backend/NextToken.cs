@@ -108,9 +108,8 @@ public abstract class NextToken
     private static Named Scores(Model model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var output = model.Outputs.FirstOrDefault(o => o.Value is { Rank: > 0, DType: not (DType.I64 or DType.Bool) });
-        if (output.Value is null)
-            throw new GraphException($"{model.Name} has no output that scores the next token, as [B, T, tokens]");
+        var output = model.Outputs.FirstOrDefault(o => o.Value is { Rank: > 0, DType: not (DType.I64 or DType.Bool) })
+            ?? throw new GraphException($"{model.Name} has no output that scores the next token, as [B, T, tokens]");
         return model.Scopes.LastOrDefault(s => s.Kind == "softmax" && s.Outputs.Contains(output.Value)) is { } softmax ? output with { Value = softmax.Inputs[0] } : output;
     }
 

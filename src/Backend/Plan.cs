@@ -28,7 +28,7 @@ public sealed class Plan
     private Plan(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions options)
     {
         (Program, Options) = (program, options);
-        Sizes = sizes.ToImmutableSortedDictionary(StringComparer.Ordinal);
+        KnownSizes = new(sizes, StringComparer.Ordinal);
         (lowered, var nodes) = Planner.Lower(program, sizes, options);
         schedule = Scheduler.Run(lowered, options.Fuse, settles: options.Fuse);
         Inputs = [.. program.Inputs.Select(i => Describe(i.Name, i.Value))];
@@ -44,7 +44,7 @@ public sealed class Plan
     public PlanOptions Options { get; }
 
     /// <summary>What the named dimensions are.</summary>
-    public ImmutableSortedDictionary<string, long> Sizes { get; }
+    public IReadOnlyDictionary<string, long> Sizes => KnownSizes;
 
     public ImmutableArray<PlanTensor> Inputs { get; }
 
@@ -71,6 +71,9 @@ public sealed class Plan
 
     /// <summary>The number of values that have memory of their own or share it.</summary>
     public int BufferCount => schedule.Code.SelectMany(i => i.Operands.ToArray()).Select(o => o.Value).Distinct().Count();
+
+    /// <summary>The same, for a walk that allocates nothing.</summary>
+    internal Dictionary<string, long> KnownSizes { get; }
 
     internal IReadOnlyList<Instruction> Code => schedule.Code;
 
@@ -124,7 +127,7 @@ public sealed class Plan
     {
         var text = new StringBuilder();
         var c = CultureInfo.InvariantCulture;
-        text.Append(c, $"plan {Options.Float.Text()}{string.Concat(Sizes.Select(s => $" {s.Key}={s.Value}"))}\n");
+        text.Append(c, $"plan {Options.Float.Text()}{string.Concat(Sizes.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => $" {s.Key}={s.Value}"))}\n");
         text.Append(c, $"kernels {KernelCount}, temporaries {TemporaryBytes} B, constants {ConstantBytes} B, {Flops} flop\n");
         foreach (var (kind, tensors) in new[] { ("input", Inputs), ("state", States), ("output", Outputs) })
         {

@@ -43,7 +43,7 @@ public sealed class Predictor
         var sizes = new Dictionary<string, long>();
         foreach (var (name, value) in inputs)
         {
-            var declared = model.Inputs.Concat(model.Targets).FirstOrDefault(i => i.Name == name).Value
+            var declared = model.Inputs.Concat(model.Targets).FirstOrDefault(i => i.Name == name)?.Value
                 ?? throw new GraphException($"the model {model.Name} has no input '{name}', only {string.Join(", ", model.Inputs.Select(i => $"'{i.Name}'"))}");
             Unifier.Bind(sizes, declared.Shape, value.Shape.AsSpan(), $"the input '{name}'");
         }

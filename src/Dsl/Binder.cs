@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Dnn.Graph;
 
@@ -13,13 +12,13 @@ internal sealed partial class Binder
     private readonly List<Diagnostic> diagnostics = [];
     private readonly Module module;
     private readonly Dictionary<string, Symbol> file;
-    private readonly FrozenSet<string> perhapsDeclared;
+    private readonly HashSet<string> perhapsDeclared;
     private readonly HashSet<string> unknown = [];
     private readonly Binding binding;
     private Scope? scope;
     private bool inTraining;
 
-    private Binder(Binding binding, Module module, FrozenSet<string> perhapsDeclared)
+    private Binder(Binding binding, Module module, HashSet<string> perhapsDeclared)
     {
         this.binding = binding;
         this.module = module;
@@ -75,7 +74,7 @@ internal sealed partial class Binder
     /// <exception cref="DiagnosticException">A name is not known.</exception>
     public static void Bind(Binding binding, ExprSyntax expression)
     {
-        var binder = new Binder(binding, binding.Root, FrozenSet<string>.Empty);
+        var binder = new Binder(binding, binding.Root, []);
         binder.Expression(expression);
         new Namer(binding, binder.Report).Recipe(expression);
         if (binder.diagnostics.Count > 0)

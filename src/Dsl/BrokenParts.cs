@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 
 namespace Dnn.Dsl;
@@ -41,12 +40,12 @@ internal sealed class BrokenParts
         }
 
         Names = broken.Count == 0
-            ? FrozenSet<string>.Empty
-            : tokens.Where(t => t.Kind == TokenKind.Name && broken.Contains(starts.IndexOf(t.Start))).Select(t => source.Text.Substring(t.Start, t.Length)).ToFrozenSet();
+            ? []
+            : tokens.Where(t => t.Kind == TokenKind.Name && broken.Contains(starts.IndexOf(t.Start))).Select(t => source.Text.Substring(t.Start, t.Length)).ToHashSet(StringComparer.Ordinal);
     }
 
     /// <summary>Names in what did not parse: they may be declared there, and their uses elsewhere are no errors of their own.</summary>
-    public FrozenSet<string> Names { get; } = FrozenSet<string>.Empty;
+    public HashSet<string> Names { get; } = [];
 
     public static BrokenParts Of(SyntaxTree tree) =>
         new(tree.Source, tree.Diagnostics.Any(d => d.IsError) ? tree.Tokens : [], tree.Diagnostics);

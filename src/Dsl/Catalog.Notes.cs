@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 
 namespace Dnn.Dsl;
 
@@ -249,7 +248,7 @@ public static partial class Catalog
         xor | - | to compare methods: nearly all with a hidden layer solve it (Minsky and Papert 1969)
         """;
 
-    private static readonly Lazy<FrozenDictionary<string, CatalogNote>> Notes = new(() => NoteText.Split('\n').Select(line => line.Split(" | ")).ToFrozenDictionary(
+    private static readonly Lazy<Dictionary<string, CatalogNote>> Notes = new(() => NoteText.Split('\n').Select(line => line.Split(" | ")).ToDictionary(
         parts => parts[0],
         parts => new CatalogNote(Part(parts[1]), Part(parts[2]), parts is [_, _, _, var use] ? use : ""),
         StringComparer.Ordinal));

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Dnn.Graph;
 
@@ -10,7 +9,7 @@ namespace Dnn.Dsl;
 public static partial class Catalog
 {
     /// <summary>The element types, as they stand in types and in <c>cast</c>.</summary>
-    internal static readonly FrozenDictionary<string, DType> ElementTypes = new Dictionary<string, DType>
+    internal static readonly Dictionary<string, DType> ElementTypes = new()
     {
         ["float"] = DType.Float,
         ["f32"] = DType.F32,
@@ -18,13 +17,13 @@ public static partial class Catalog
         ["i64"] = DType.I64,
         ["int"] = DType.I64,
         ["bool"] = DType.Bool,
-    }.ToFrozenDictionary();
+    };
 
     /// <summary>All rows, in order of kind and name.</summary>
     public static ImmutableArray<CatalogEntry> All { get; } =
         [.. Layers().Concat(Combinators()).Concat(Functions()).Concat(PatternFunctions()).Concat(Structure()).Concat(Attention()).Concat(Sequences()).Concat(LargeOptimizers()).Concat(Figures()).Concat(Derivatives()).Concat(Descriptions()).Concat(Sources()).Concat(Recurrent()).OrderBy(e => e.Kind).ThenBy(e => e.Name, StringComparer.Ordinal)];
 
-    private static readonly FrozenDictionary<string, CatalogEntry> _byName = All.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal);
+    private static readonly Dictionary<string, CatalogEntry> _byName = All.ToDictionary(e => e.Name, StringComparer.Ordinal);
 
     /// <summary>The row of a name, or null.</summary>
     public static CatalogEntry? Find(string name) => _byName.GetValueOrDefault(name);

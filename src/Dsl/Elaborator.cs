@@ -40,7 +40,7 @@ internal sealed partial class Elaborator
     private readonly Dictionary<Expr, Label> declared = [];
     private readonly Dictionary<string, InstanceValue> instances = new(StringComparer.Ordinal);
     private readonly HashSet<string> evaluationOnly = [];
-    private readonly SortedDictionary<string, string> settings = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> settings = [];
     private long work;
     private bool hasFailed;
 

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Sprache;
 using static Dnn.Dsl.Combinators;
@@ -217,23 +216,23 @@ internal static class Expressions
     /// <summary>An expression without pipes, comparisons and logic: a dimension, or the end of a range.</summary>
     public static readonly Parser<ExprSyntax> Pipeless = Chain(_term, (TokenKind.Plus, BinaryOperator.Add), (TokenKind.Minus, BinaryOperator.Subtract));
 
-    private static readonly FrozenDictionary<TokenKind, BinaryOperator> _comparisons = new Dictionary<TokenKind, BinaryOperator>
+    private static BinaryOperator? Comparison(TokenKind kind) => kind switch
     {
-        [TokenKind.EqualEqual] = BinaryOperator.Equal,
-        [TokenKind.NotEqual] = BinaryOperator.NotEqual,
-        [TokenKind.Less] = BinaryOperator.Less,
-        [TokenKind.LessOrEqual] = BinaryOperator.LessOrEqual,
-        [TokenKind.Greater] = BinaryOperator.Greater,
-        [TokenKind.GreaterOrEqual] = BinaryOperator.GreaterOrEqual,
-        [TokenKind.Equal] = BinaryOperator.Equal,
-    }.ToFrozenDictionary();
+        TokenKind.EqualEqual or TokenKind.Equal => BinaryOperator.Equal,
+        TokenKind.NotEqual => BinaryOperator.NotEqual,
+        TokenKind.Less => BinaryOperator.Less,
+        TokenKind.LessOrEqual => BinaryOperator.LessOrEqual,
+        TokenKind.Greater => BinaryOperator.Greater,
+        TokenKind.GreaterOrEqual => BinaryOperator.GreaterOrEqual,
+        _ => null,
+    };
 
     /// <summary>At most one comparison; more are reported and dropped, and <c>=</c>, which can follow no expression, is read as <c>==</c>.</summary>
     private static readonly Parser<ExprSyntax> _comparison = i =>
     {
         var result = Pipeless(i);
         TokenInput? before = null;
-        while (result.WasSuccessful && (TokenInput)result.Remainder is var at && _comparisons.TryGetValue(at.Kind, out var op))
+        while (result.WasSuccessful && (TokenInput)result.Remainder is var at && Comparison(at.Kind) is { } op)
         {
             if (at.Is(TokenKind.Equal))
             {

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Sprache;
 using static Dnn.Dsl.Combinators;
@@ -13,10 +12,9 @@ namespace Dnn.Dsl;
 /// </summary>
 internal static class Grammar
 {
-    private static readonly FrozenSet<string> _staticTypes =
-        FrozenSet.Create("int", "float", "bool", "string", "init", "layer", "schedule");
+    private static readonly HashSet<string> _staticTypes = ["int", "float", "bool", "string", "init", "layer", "schedule"];
 
-    private static readonly FrozenSet<string> _elementTypes = FrozenSet.Create("f32", "f64", "i64", "bool", "int", "float");
+    private static readonly HashSet<string> _elementTypes = ["f32", "f64", "i64", "bool", "int", "float"];
 
     private static Identifier? OrNull(this IOption<Identifier> option) => option.IsDefined ? option.Get() : null;
 
@@ -72,7 +70,7 @@ internal static class Grammar
         _ => false,
     };
 
-    private static TypeSyntax Checked(TypeSyntax type, TokenInput name, bool named, FrozenSet<string> known)
+    private static TypeSyntax Checked(TypeSyntax type, TokenInput name, bool named, HashSet<string> known)
     {
         string text = name.Span.Text;
         if (named && !known.Contains(text))
@@ -404,7 +402,7 @@ internal static class Grammar
         from span in From(keyword)
         select new AssertErrorSyntax(span, code, body);
 
-    private static readonly FrozenDictionary<string, Parser<StatementSyntax>> _declarations = new Dictionary<string, Parser<StatementSyntax>>
+    private static readonly Dictionary<string, Parser<StatementSyntax>> _declarations = new()
     {
         ["import"] = _import,
         ["hyper"] = _hyper,
@@ -413,9 +411,9 @@ internal static class Grammar
         ["data"] = _data,
         ["train"] = _train,
         ["test"] = _test,
-    }.ToFrozenDictionary();
+    };
 
-    private static readonly FrozenDictionary<string, Parser<StatementSyntax>> _statements = new Dictionary<string, Parser<StatementSyntax>>
+    private static readonly Dictionary<string, Parser<StatementSyntax>> _statements = new()
     {
         ["param"] = _param,
         ["buffer"] = _buffer,
@@ -430,7 +428,7 @@ internal static class Grammar
         ["output"] = Named("output", (span, name, value) => new OutputSyntax(span, name, value)),
         ["metric"] = Named("metric", (span, name, value) => new MetricSyntax(span, name, value)),
         ["loss"] = _loss,
-    }.ToFrozenDictionary();
+    };
 
     private static readonly Parser<StatementSyntax> _statement = Choose(
         i => i.Kind switch

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
@@ -12,8 +11,8 @@ namespace Dnn.Dsl;
 public sealed class Lexer
 {
     /// <summary>Signs that look like, or elsewhere mean, a token of ours.</summary>
-    private static readonly FrozenDictionary<char, TokenKind> _lookAlikes = new (string Signs, TokenKind Kind)[]
-    {
+    private static readonly (string Signs, TokenKind Kind)[] _lookAlikes =
+    [
         ("×·⋅∗∙", TokenKind.Star), ("÷∕⁄", TokenKind.Slash), ("−–—‒‐‑", TokenKind.Minus), ("≤⩽", TokenKind.LessOrEqual),
         ("≥⩾", TokenKind.GreaterOrEqual), ("≠", TokenKind.NotEqual), ("→", TokenKind.Arrow), ("⇒", TokenKind.FatArrow),
         ("…", TokenKind.Ellipsis), ("‥", TokenKind.DotDot), ("≡", TokenKind.EqualEqual), ("∧", TokenKind.And), ("∨", TokenKind.Or),
@@ -22,7 +21,7 @@ public sealed class Lexer
         ("：", TokenKind.Colon), ("．", TokenKind.Dot), ("＝", TokenKind.Equal), ("＜", TokenKind.Less), ("＞", TokenKind.Greater),
         ("＋", TokenKind.Plus), ("－", TokenKind.Minus), ("＊", TokenKind.Star), ("／", TokenKind.Slash), ("％", TokenKind.Percent),
         ("＠", TokenKind.At),
-    }.SelectMany(row => row.Signs.Select(sign => (sign, row.Kind))).ToFrozenDictionary(p => p.sign, p => p.Kind);
+    ];
 
     /// <summary>Letters that look like ASCII ones, pairwise.</summary>
     private const string Confusable = "аaеeоoрpсcуyхxіiјjѕsАAВBЕEКKМMНHОOРPСCТTХXοoνvαaΑAΒBΕEΖZΗHΙIΚKΜMΝNΟOΡPΤTΥYΧX";
@@ -197,7 +196,7 @@ public sealed class Lexer
                 return TokenKind.NewLine;
         }
 
-        if (_lookAlikes.TryGetValue(c, out var meant))
+        if (Meant(c) is { } meant)
         {
             string text = meant.Text();
             Report(DiagnosticCodes.LookAlike, start, _at, $"'{c}' (U+{(int)c:X4}) is not '{text}'", $"write '{text}'", text);
@@ -226,12 +225,24 @@ public sealed class Lexer
         _ => (null, 1),
     };
 
+    /// <summary>The token that a sign looks like.</summary>
+    private static TokenKind? Meant(char c)
+    {
+        foreach (var (signs, kind) in _lookAlikes)
+        {
+            if (signs.Contains(c))
+                return kind;
+        }
+
+        return null;
+    }
+
     /// <summary>Whether nothing that we know starts here.</summary>
     private bool IsUnknown()
     {
         char c = _text[_at];
         return c is not ('\n' or '\r' or '\t' or ' ' or '#' or '"' or '\'' or '^' or '&' or '|' or '!' or ';' or '“' or '”' or '„' or '‘' or '’')
-            && !char.IsAsciiDigit(c) && Mark(c).Kind is null && !_lookAlikes.ContainsKey(c) && !char.IsWhiteSpace(c)
+            && !char.IsAsciiDigit(c) && Mark(c).Kind is null && Meant(c) is null && !char.IsWhiteSpace(c)
             && char.GetUnicodeCategory(c) != UnicodeCategory.Format && WordLength(_at) == 0;
     }
 

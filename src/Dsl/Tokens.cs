@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 
 namespace Dnn.Dsl;
@@ -85,7 +84,7 @@ public readonly record struct Trivia(TriviaKind Kind, TextSpan Span);
 /// <summary>The reserved words, how kinds are called in messages, and which of them continue a line.</summary>
 public static class TokenKinds
 {
-    public static readonly FrozenDictionary<string, TokenKind> Reserved = new Dictionary<string, TokenKind>
+    public static readonly IReadOnlyDictionary<string, TokenKind> Reserved = new Dictionary<string, TokenKind>
     {
         ["if"] = TokenKind.If,
         ["then"] = TokenKind.Then,
@@ -99,15 +98,7 @@ public static class TokenKinds
         ["not"] = TokenKind.Not,
         ["true"] = TokenKind.True,
         ["false"] = TokenKind.False,
-    }.ToFrozenDictionary();
-
-    private static readonly FrozenDictionary<TokenKind, string> _texts = Reserved.Select(p => (p.Value, p.Key))
-        .Concat([
-            (TokenKind.DotDot, ".."), (TokenKind.Ellipsis, "..."), (TokenKind.EqualEqual, "=="), (TokenKind.NotEqual, "!="),
-            (TokenKind.LessOrEqual, "<="), (TokenKind.GreaterOrEqual, ">="), (TokenKind.Arrow, "->"), (TokenKind.FatArrow, "=>"),
-            (TokenKind.Pipe, "|>"), (TokenKind.StarStar, "**"),
-        ])
-        .ToFrozenDictionary(p => p.Item1, p => p.Item2);
+    };
 
     /// <summary>The only text of a mark or reserved word; of other kinds, what they are called.</summary>
     public static string Text(this TokenKind kind) => kind switch
@@ -118,7 +109,18 @@ public static class TokenKinds
         TokenKind.Number => "a number",
         TokenKind.String => "a string",
         TokenKind.Bad => "an unknown character",
-        _ => _texts.GetValueOrDefault(kind) ?? ((char)kind).ToString(),
+        TokenKind.DotDot => "..",
+        TokenKind.Ellipsis => "...",
+        TokenKind.EqualEqual => "==",
+        TokenKind.NotEqual => "!=",
+        TokenKind.LessOrEqual => "<=",
+        TokenKind.GreaterOrEqual => ">=",
+        TokenKind.Arrow => "->",
+        TokenKind.FatArrow => "=>",
+        TokenKind.Pipe => "|>",
+        TokenKind.StarStar => "**",
+        _ when kind.IsReserved() => Reserved.First(word => word.Value == kind).Key,
+        _ => ((char)kind).ToString(),
     };
 
     /// <summary>Whether a kind has one text only.</summary>

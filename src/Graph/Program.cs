@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace Dnn.Graph;
 
 /// <summary>A value under a name.</summary>
-public readonly record struct Named(string Name, Expr Value);
+public sealed record Named(string Name, Expr Value);
 
 /// <summary>A variable that a run keeps: a parameter, a buffer, an optimizer's moment, the step counter.</summary>
 /// <param name="Name">Its path.</param>

@@ -34,7 +34,10 @@ public sealed class Dim : IEquatable<Dim>
     /// <summary>A factor of a monomial: a named size, or <c>floor_div(n, d)</c>.</summary>
     private sealed record Atom(string Text, Dim? Numerator, Dim? Denominator);
 
-    private readonly record struct Term(string Key, ImmutableArray<(Atom Atom, int Power)> Factors, long Coefficient);
+    private sealed record Factor(Atom Atom, int Power);
+
+    /// <summary>A monomial: factors in the order of their texts, of which the key is made.</summary>
+    private sealed record Term(string Key, ImmutableArray<Factor> Factors, long Coefficient);
 
     public static Dim One => Small[1];
 
@@ -59,6 +62,8 @@ public sealed class Dim : IEquatable<Dim>
     {
         get
         {
+            if (IsKnown)
+                return [];
             var found = new SortedSet<string>(StringComparer.Ordinal);
             var pending = new Stack<Dim>([this]);
             while (pending.TryPop(out var dim))
@@ -86,9 +91,12 @@ public sealed class Dim : IEquatable<Dim>
 
     public static implicit operator Dim(string name) => Named(name);
 
-    public static Dim operator +(Dim a, Dim b) => a.IsKnown && b.IsKnown
-        ? Of(Check(() => checked(a.constant + b.constant)))
-        : Collect(Check(() => checked(a.constant + b.constant)), a.terms.Concat(b.terms));
+    public static Dim operator +(Dim a, Dim b)
+    {
+        if (a.IsKnown || b.IsKnown)
+            return Make(Add(a.constant, b.constant), a.IsKnown ? b.terms : a.terms);
+        return Collect(Add(a.constant, b.constant), a.terms.Concat(b.terms));
+    }
 
     public static Dim operator -(Dim a) => Of(-1) * a;
 
@@ -97,7 +105,9 @@ public sealed class Dim : IEquatable<Dim>
     public static Dim operator *(Dim a, Dim b)
     {
         if (a.IsKnown && b.IsKnown)
-            return Of(Check(() => checked(a.constant * b.constant)));
+            return Of(Multiply(a.constant, b.constant));
+        if (a.Equals(One) || b.Equals(One))
+            return a.Equals(One) ? b : a;
         var left = a.AllTerms();
         var right = b.AllTerms();
         return Collect(0, left.SelectMany(x => right.Select(y => Multiply(x, y))));
@@ -169,7 +179,7 @@ public sealed class Dim : IEquatable<Dim>
                 var at = factors.ToList().FindIndex(f => f.Atom.Text == atom.Text);
                 if (at < 0 || factors[at].Power < power)
                     return false;
-                factors = factors[at].Power == power ? factors.RemoveAt(at) : factors.SetItem(at, (atom, factors[at].Power - power));
+                factors = factors[at].Power == power ? factors.RemoveAt(at) : factors.SetItem(at, new(atom, factors[at].Power - power));
             }
 
             parts.Add(MakeTerm(factors, term.Coefficient / divisor.Coefficient));
@@ -228,7 +238,7 @@ public sealed class Dim : IEquatable<Dim>
         {
             if (factors.Any(f => f.Atom.Numerator is { } numerator && (numerator.Names.Contains(name) || f.Atom.Denominator!.Names.Contains(name))))
                 return null;
-            if (factors.FirstOrDefault(f => f.Atom.Text == name) is not { Power: > 0 } factor)
+            if (factors.FirstOrDefault(f => f.Atom.Text == name) is not { } factor)
                 continue;
             if (factor.Power > 1)
                 return null;
@@ -279,45 +289,73 @@ public sealed class Dim : IEquatable<Dim>
 
     private static long FloorDiv(long a, long b) => (a / b) - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
 
-    private static long Check(Func<long> arithmetic)
+    private static long Add(long a, long b)
     {
         try
         {
-            return arithmetic();
+            return checked(a + b);
         }
         catch (OverflowException)
         {
-            throw new ShapeException("a size exceeds 2^63");
+            throw TooLarge();
         }
     }
 
-    private static Dim FromAtom(Atom atom) => new(0, [MakeTerm([(atom, 1)], 1)]);
+    private static long Multiply(long a, long b)
+    {
+        try
+        {
+            return checked(a * b);
+        }
+        catch (OverflowException)
+        {
+            throw TooLarge();
+        }
+    }
 
-    private static Term MakeTerm(ImmutableArray<(Atom Atom, int Power)> factors, long coefficient) =>
-        new(string.Join("*", factors.SelectMany(f => Enumerable.Repeat(f.Atom.Text, f.Power))), factors, coefficient);
+    private static ShapeException TooLarge() => new("a size exceeds 2^63");
+
+    private static Dim FromAtom(Atom atom) => new(0, [MakeTerm([new(atom, 1)], 1)]);
+
+    private static Term MakeTerm(ImmutableArray<Factor> factors, long coefficient) =>
+        new(factors is [{ Power: 1 } only] ? only.Atom.Text : string.Join("*", factors.SelectMany(f => Enumerable.Repeat(f.Atom.Text, f.Power))), factors, coefficient);
 
     private static Term Multiply(Term a, Term b)
     {
-        var factors = a.Factors.Concat(b.Factors)
-            .GroupBy(f => f.Atom.Text, (_, same) => (same.First().Atom, same.Sum(f => f.Power)))
-            .OrderBy(f => f.Atom.Text, StringComparer.Ordinal).ToImmutableArray();
-        return MakeTerm(factors, Check(() => checked(a.Coefficient * b.Coefficient)));
-    }
-
-    private static Dim Collect(long constant, IEnumerable<Term> terms)
-    {
-        var sum = new SortedDictionary<string, Term>(StringComparer.Ordinal);
-        foreach (var term in terms)
+        var coefficient = Multiply(a.Coefficient, b.Coefficient);
+        if (a.Factors.IsEmpty || b.Factors.IsEmpty)
+            return (a.Factors.IsEmpty ? b : a) with { Coefficient = coefficient };
+        var factors = new List<Factor>();
+        foreach (var factor in a.Factors.Concat(b.Factors).OrderBy(f => f.Atom.Text, StringComparer.Ordinal))
         {
-            if (term.Factors.IsEmpty)
-                constant = Check(() => checked(constant + term.Coefficient));
+            if (factors is [.., var last] && last.Atom.Text == factor.Atom.Text)
+                factors[^1] = new(last.Atom, last.Power + factor.Power);
             else
-                sum[term.Key] = sum.TryGetValue(term.Key, out var old) ? old with { Coefficient = Check(() => checked(old.Coefficient + term.Coefficient)) } : term;
+                factors.Add(factor);
         }
 
-        var left = sum.Values.Where(t => t.Coefficient != 0).ToImmutableArray();
-        return left.IsEmpty ? Of(constant) : new Dim(constant, left);
+        return MakeTerm([.. factors], coefficient);
     }
+
+    /// <summary>A sum of terms in any order: equal monomials are added, and go where nothing of them is left.</summary>
+    private static Dim Collect(long constant, IEnumerable<Term> terms)
+    {
+        var sum = new List<Term>();
+        foreach (var term in terms.OrderBy(t => t.Key, StringComparer.Ordinal))
+        {
+            if (term.Factors.IsEmpty)
+                constant = Add(constant, term.Coefficient);
+            else if (sum is [.., var last] && last.Key == term.Key)
+                sum[^1] = last with { Coefficient = Add(last.Coefficient, term.Coefficient) };
+            else
+                sum.Add(term);
+        }
+
+        sum.RemoveAll(t => t.Coefficient == 0);
+        return Make(constant, [.. sum]);
+    }
+
+    private static Dim Make(long constant, ImmutableArray<Term> terms) => terms.IsEmpty ? Of(constant) : new(constant, terms);
 
     private IEnumerable<Term> AllTerms() => constant == 0 ? terms : terms.Append(new Term("", [], constant));
 

@@ -31,7 +31,7 @@ internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, Produc
         {
             (m, n) = (n.ConvertAll(Turn), m.ConvertAll(Turn));
             batches = batches.ConvertAll(Turn);
-            inner = Turn(inner.Value);
+            inner = Turn(inner);
         }
 
         var column = Take(n, n.Count - 1);
@@ -39,7 +39,7 @@ internal sealed record ProductPlan(int M, int N, int K, ProductAxis Rows, Produc
         batches.AddRange(m);
         batches.AddRange(n);
         batches.Sort((x, y) => y.C.CompareTo(x.C));
-        return new ProductPlan((int)row.Size, (int)column.Size, (int)inner.Value.Size, row, column, inner.Value, [.. batches], swapped);
+        return new ProductPlan((int)row.Size, (int)column.Size, (int)inner.Size, row, column, inner, [.. batches], swapped);
     }
 
     private static ProductAxis Turn(ProductAxis axis) => axis with { A = axis.B, B = axis.A };

@@ -6,7 +6,7 @@ using Dnn.Graph;
 namespace Dnn.Backend;
 
 /// <summary>An axis of a tensor product: its size and its strides in the two operands and the result; 0 where it does not occur.</summary>
-internal readonly record struct ProductAxis(long Size, long A, long B, long C);
+internal sealed record ProductAxis(long Size, long A, long B, long C);
 
 /// <summary>
 /// C[u, m, n] = Σ over s, o, k of A[u, m, s, o, k] · B[s, o, k, n], where strides place every index: rows of A may overlap, as the windows of a convolution

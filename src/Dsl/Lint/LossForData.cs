@@ -17,7 +17,7 @@ internal sealed class LossForData() : LintRule(Row("DNN1013", "loss that does no
             if (loss is not { Inputs: [var prediction, var given], Outputs: [var value] } || !context.IsReachable(value))
                 continue;
             var (target, hot) = Source(given);
-            var name = context.Model.Targets.Concat(context.Model.Inputs).FirstOrDefault(t => t.Value == target).Name;
+            var name = context.Model.Targets.Concat(context.Model.Inputs).FirstOrDefault(t => t.Value == target)?.Name;
             if (name is null)
                 continue;
             var column = context.Options.Schema?.Find(name);
