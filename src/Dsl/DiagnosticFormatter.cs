@@ -14,12 +14,23 @@ public sealed class DiagnosticFormatter(bool colors = false)
     private const string Red = "31", Yellow = "33", Blue = "34", Cyan = "36", Green = "32", Bold = "1";
 
     /// <summary>All of them, with a blank line between.</summary>
-    public string Format(IEnumerable<Diagnostic> diagnostics) => string.Join('\n', diagnostics.Select(Format));
-
-    /// <summary>One diagnostic, ending with a newline.</summary>
-    public string Format(Diagnostic diagnostic)
+    public string Format(IEnumerable<Diagnostic> diagnostics)
     {
         var text = new StringBuilder();
+        foreach (var diagnostic in diagnostics)
+        {
+            if (text.Length > 0) text.Append('\n');
+            Write(text, diagnostic);
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>One diagnostic, ending with a newline.</summary>
+    public string Format(Diagnostic diagnostic) => Format([diagnostic]);
+
+    private void Write(StringBuilder text, Diagnostic diagnostic)
+    {
         string color = diagnostic.Severity switch { Severity.Error => Red, Severity.Warning => Yellow, _ => Cyan };
         string severity = diagnostic.Severity switch { Severity.Error => "error", Severity.Warning => "warning", _ => "note" };
         text.Append(Paint($"{severity}[{diagnostic.Code}]", color)).Append(Paint($": {Visible(diagnostic.Message)}", Bold)).Append('\n');
@@ -36,8 +47,6 @@ public sealed class DiagnosticFormatter(bool colors = false)
             text.Append(Paint("  fix: ", Green)).Append(Visible(fix.Title)).Append('\n');
             if (Repaired(fix) is { } line) text.Append(Paint("     + ", Green)).Append(Visible(line)).Append('\n');
         }
-
-        return text.ToString();
     }
 
     private void Excerpt(StringBuilder text, string arrow, Mark primary, Label[] others)
