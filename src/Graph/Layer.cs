@@ -322,7 +322,7 @@ public sealed class ModelBuilder
     private readonly List<Named> losses = [];
     private readonly List<Named> metrics = [];
     private readonly List<Parameter> parameters = [];
-    private readonly Dictionary<string, Parameter> parametersByPath = [];
+    private readonly Dictionary<string, int> parameterByPath = [];
     private readonly HashSet<string> places = [];
     private readonly Dictionary<string, (Expr Variable, Initializer Initializer, Expr? Next)> buffers = [];
     private readonly List<string> bufferOrder = [];
@@ -457,7 +457,7 @@ public sealed class ModelBuilder
     public IReadOnlyList<Parameter> Parameters => parameters;
 
     /// <summary>The parameter of a path, if there is one yet.</summary>
-    public Parameter? FindParameter(string path) => parametersByPath.GetValueOrDefault(path);
+    public Parameter? FindParameter(string path) => parameterByPath.TryGetValue(path, out var index) ? parameters[index] : null;
 
     /// <summary>Gives a value the name that it has where it is built.</summary>
     public void Name(Expr value, string name) => provenance.Name(value, name, frames.Peek().Scope);
@@ -632,8 +632,7 @@ public sealed class ModelBuilder
         if (options == old.Options)
             return;
         var changed = old with { Options = options };
-        instance.Parameters[name] = parametersByPath[old.Path] = changed;
-        parameters[parameters.FindIndex(p => p.Path == old.Path)] = changed;
+        instance.Parameters[name] = parameters[parameterByPath[old.Path]] = changed;
     }
 
     private Expr Declared(Instance instance, string name, TensorType type, Initializer initializer, ParameterOptions options)
@@ -650,13 +649,13 @@ public sealed class ModelBuilder
         if (!instance.Segments.Add(name))
             throw new GraphException($"two things are named {instance.Child(name)}; give one another name");
         var path = instance.Child(name);
-        if (parametersByPath.ContainsKey(path))
+        if (parameterByPath.ContainsKey(path))
             throw new GraphException($"two parameters are named {path}; give one another name");
         var parameter = new Parameter(path, Expr.Make(new Variable(new Symbol(path), type)), initializer, options, Location);
         initializer.Check(type.Shape, path);
         instance.Parameters[name] = parameter;
+        parameterByPath[path] = parameters.Count;
         parameters.Add(parameter);
-        parametersByPath[path] = parameter;
         return parameter.Variable;
     }
 
