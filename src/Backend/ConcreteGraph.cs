@@ -21,21 +21,27 @@ internal sealed class ConcreteGraph
     private readonly List<int> argStart = [0];
     private readonly List<int> args = [];
     private readonly Dictionary<int, Number> numbers = [];
+    private readonly Dictionary<int, int> sumOf = [];
+    private readonly Dictionary<int, int> deviationsOf = [];
     private readonly Dictionary<Shape, int[]> dimsOf = [];
     private readonly Dictionary<int[], int[]> interned = new(SequenceComparer<int>.Instance);
     private readonly IReadOnlyDictionary<string, long> sizes;
     private readonly RefContext context;
     private readonly DType floatType;
+    private readonly bool findsMoments;
 
+    /// <param name="findsMoments">Whether Σ (x − mean x)² becomes a function of x beside Σ x: see <see cref="SumOf"/>.</param>
     /// <exception cref="ShapeException">Sizes do not fit, or one is missing.</exception>
     /// <exception cref="GraphException">A phase is open, or there is no kernel for an operation.</exception>
-    public ConcreteGraph(IReadOnlyList<Expr> roots, IReadOnlyDictionary<string, long> sizes, DType floatType)
+    public ConcreteGraph(IReadOnlyList<Expr> roots, IReadOnlyDictionary<string, long> sizes, DType floatType, bool findsMoments)
     {
-        (this.sizes, this.floatType) = (sizes, floatType);
+        (this.sizes, this.floatType, this.findsMoments) = (sizes, floatType, findsMoments);
         context = new RefContext(sizes);
         // The last root first: the gradients of the last layers are there before those of the first, and what they use is free by then.
         foreach (var node in Expr.PostOrder(roots.Reverse()))
             ids[node] = Add(node);
+        if (deviationsOf.Count > 0)
+            DropUnused(roots);
         (ConsumerStart, Consumers) = FindConsumers();
     }
 
@@ -67,6 +73,12 @@ internal sealed class ConcreteGraph
 
     /// <summary>Whether every element is the same number, known now.</summary>
     public bool IsNumber(int id, out Number number) => numbers.TryGetValue(id, out number);
+
+    /// <summary>For a reduction that gives Σ (x − mean x)² of its argument x the node of Σ x over the same axes, to be computed with it; −1 for others.</summary>
+    public int SumOf(int deviations) => sumOf.GetValueOrDefault(deviations, -1);
+
+    /// <summary>The reverse of <see cref="SumOf"/>.</summary>
+    public int DeviationsOf(int sum) => deviationsOf.GetValueOrDefault(sum, -1);
 
     public int[] Evaluate(Shape shape)
     {
@@ -116,6 +128,8 @@ internal sealed class ConcreteGraph
             arguments = [];
         }
 
+        if (findsMoments && kind == OpKind.Reduction && op is Sum && SumBehind(arguments[0], ((Sum)op).Axes) is >= 0 and var sum && deviationsOf.TryAdd(sum, id))
+            (sumOf[id], arguments[0]) = (sum, Args(sum)[0]);
         nodes.Add(node);
         kinds.Add(kind);
         types.Add(type);
@@ -124,6 +138,81 @@ internal sealed class ConcreteGraph
             args.Add(argument);
         argStart.Add(args.Count);
         return id;
+    }
+
+    /// <summary>
+    /// The node of Σ x over some axes, where a node is the square of x − (Σ x) / n stretched along them, n their size; else −1. Rows that are short are left: they
+    /// are in the cache when they are read again.
+    /// </summary>
+    private int SumBehind(int square, ValueList<int> axes)
+    {
+        const int fewest = 32, shortest = 4096;
+        if (nodes[square].Op is not Mul || kinds[square] != OpKind.Elementwise || Args(square)[0] != Args(square)[1])
+            return -1;
+        var centred = Args(square)[0];
+        if (nodes[centred].Op is not Graph.Add || kinds[centred] != OpKind.Elementwise)
+            return -1;
+        var sizes = dims[centred];
+        var n = axes.Aggregate(1L, (count, a) => count * sizes[a]);
+        if (n < (axes.Contains(Array.FindLastIndex(sizes, size => size != 1)) ? shortest : fewest) || Strides.Count(sizes) == 0)
+            return -1;
+        var (one, other) = (Args(centred)[0], Args(centred)[1]);
+        return MeanBehind(other, one) is >= 0 and var sum ? sum : MeanBehind(one, other);
+
+        int MeanBehind(int mean, int x)
+        {
+            int[] kept = [.. Enumerable.Range(0, sizes.Length).Where(a => !axes.Contains(a))];
+            var narrow = Intern([.. kept.Select(a => sizes[a])]);
+            var flat = Intern([.. sizes.Select((size, a) => axes.Contains(a) ? 1 : size)]);
+            for (var factor = 1.0; ;)
+            {
+                var (op, kind) = (nodes[mean].Op, kinds[mean]);
+                if (op is Sum sum && kind == OpKind.Reduction)
+                    return sum.Axes.Equals(axes) && Args(mean)[0] == x && (factor == -1.0 / n || (types[x] == DType.F32 && factor == -(float)(1.0 / n))) ? mean : -1;
+                if (op is Broadcast broadcast && kind == OpKind.View && ReferenceEquals(dims[mean], sizes))
+                {
+                    if (!broadcast.Axes.SequenceEqual(ReferenceEquals(dims[Args(mean)[0]], narrow) ? kept : Enumerable.Range(0, sizes.Length)))
+                        return -1;
+                }
+                else if (op is Neg && kind == OpKind.Elementwise)
+                {
+                    factor = -factor;
+                }
+                else if (op is Mul or Div && kind == OpKind.Elementwise && IsNumber(Args(mean)[1], out var number))
+                {
+                    factor = op is Mul ? factor * number.Real : factor / number.Real;
+                }
+                else if (op is not Reshape || kind != OpKind.View)
+                {
+                    return -1;
+                }
+
+                mean = Args(mean)[0];
+                if (!ReferenceEquals(dims[mean], sizes) && !ReferenceEquals(dims[mean], narrow) && !ReferenceEquals(dims[mean], flat))
+                    return -1;
+            }
+        }
+    }
+
+    /// <summary>Marks what nothing needs any more.</summary>
+    private void DropUnused(IEnumerable<Expr> roots)
+    {
+        var isUsed = new bool[Count];
+        foreach (var root in roots)
+            isUsed[ids[root]] = true;
+        for (var id = Count - 1; id >= 0; id--)
+        {
+            if (!isUsed[id])
+            {
+                kinds[id] = OpKind.Unused;
+                continue;
+            }
+
+            foreach (var arg in Args(id))
+                isUsed[arg] = true;
+            if (SumOf(id) is >= 0 and var sum)
+                isUsed[sum] = true;
+        }
     }
 
     /// <summary>Whether the value has the argument's elements in the argument's order and sizes.</summary>
@@ -298,18 +387,24 @@ internal sealed class ConcreteGraph
     private (int[] Start, int[] List) FindConsumers()
     {
         var start = new int[Count + 1];
-        foreach (var arg in args)
-            start[arg + 1]++;
+        for (var i = 0; i < Count; i++)
+        {
+            foreach (var arg in UsedArgs(i))
+                start[arg + 1]++;
+        }
+
         for (var i = 0; i < Count; i++)
             start[i + 1] += start[i];
         var list = new int[args.Count];
         var fill = start.AsSpan(0, Count).ToArray();
         for (var i = 0; i < Count; i++)
         {
-            foreach (var arg in Args(i))
+            foreach (var arg in UsedArgs(i))
                 list[fill[arg]++] = i;
         }
 
         return (start, list);
+
+        ReadOnlySpan<int> UsedArgs(int id) => kinds[id] == OpKind.Unused ? [] : Args(id);
     }
 }

@@ -158,6 +158,9 @@ internal sealed class Fusion
                 // A view does nothing itself: it is needed when its first use is.
                 position[id] = FirstConsumer(id);
                 break;
+            case OpKind.Reduction when graph.SumOf(id) is >= 0 and var sum:
+                position[id] = Natural(sum);
+                break;
             case OpKind.Reduction:
                 PlaceReduction(id, fuse);
                 break;
@@ -199,19 +202,23 @@ internal sealed class Fusion
         return true;
     }
 
-    /// <summary>A reduction begins a group, or joins the last one like it, if that comes before its uses and reads the same, or little.</summary>
+    /// <summary>A reduction begins a group, or joins the last one like it, if that comes before its uses and reads the same, or little; squared deviations go with their sum.</summary>
     private void PlaceReduction(int id, bool fuse)
     {
+        var deviations = graph.DeviationsOf(id);
+        var (needed, count) = deviations < 0 ? (FirstConsumer(id), 1) : (Math.Min(FirstConsumer(id), FirstConsumer(deviations)), 2);
         var (arg, axes) = (graph.Args(id)[0], ((Reduction)graph.Node(id).Op).Axes);
         var dims = graph.Dims(arg);
         ref var last = ref CollectionsMarshal.GetValueRefOrAddDefault(reductions, (dims, axes), out _);
-        if (!fuse || last is null || last.Outputs >= MaxOutputs || last.Position >= FirstConsumer(id) || last.Position < position[id] || !HasRoom(id, last) || !(last.Nodes.Contains(arg) || last.Open.Contains(arg) || Strides.Count(dims) <= SmallCount || SharesInput(arg, last)))
+        if (!fuse || last is null || last.Outputs + count > MaxOutputs || last.Position >= needed || last.Position < position[id] || !HasRoom(id, last) || !(last.Nodes.Contains(arg) || last.Open.Contains(arg) || Strides.Count(dims) <= SmallCount || SharesInput(arg, last)))
         {
             last = new FusionGroup(dims, position[id]) { Reduced = axes };
             groups.Add(last);
         }
 
-        last.Outputs++;
+        last.Outputs += count;
+        if (deviations >= 0)
+            Join(deviations, last);
         Join(id, last);
     }
 

@@ -35,6 +35,9 @@ internal enum OpKind : byte
 
     /// <summary>To be resolved before a plan is made.</summary>
     Phase,
+
+    /// <summary>Nothing needs the value.</summary>
+    Unused,
 }
 
 /// <summary>The planner's side of the closed set of primitives: one row each.</summary>

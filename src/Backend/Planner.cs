@@ -90,7 +90,7 @@ internal sealed partial class Planner
         for (var i = 0; i < program.States.Length; i++)
             Declare(program.States[i].Name, program.States[i].Variable, Region.State, i);
         var roots = program.Roots;
-        graph = new ConcreteGraph(roots, sizes, options.Float);
+        graph = new ConcreteGraph(roots, sizes, options.Float, findsMoments: options.Fuse);
         var wanted = roots.Select(r => graph[r]).ToHashSet();
         claimed = FindAttention(wanted);
         (fusion, isFused) = (new Fusion(graph, wanted, options.Fuse, claimed), options.Fuse);
@@ -337,8 +337,8 @@ internal sealed partial class Planner
             var id = group.Nodes[i];
             if (graph.Kind(id) == OpKind.Reduction)
             {
-                kernel.Output(Use(graph.Args(id)[0]), Lowering.ReduceCodeOf(graph.Node(id).Op));
-                outputs.Add(new Operand(NewValue(id)));
+                if (graph.SumOf(id) < 0)
+                    Reduce(id, Lowering.ReduceCodeOf(graph.Node(id).Op));
                 continue;
             }
 
@@ -352,7 +352,19 @@ internal sealed partial class Planner
             }
         }
 
+        foreach (var id in group.Nodes)
+        {
+            if (graph.SumOf(id) >= 0)
+                Reduce(id, ReduceCode.Deviations);
+        }
+
         EmitKernel(group.Root, outputs, reduction, reducedAxes);
+
+        void Reduce(int id, ReduceCode code)
+        {
+            kernel.Output(Use(graph.Args(id)[0]), code);
+            outputs.Add(new Operand(NewValue(id)));
+        }
     }
 
     private int Compute(int id)

@@ -22,7 +22,7 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
     }
 
     public override long Flops => kernel.Spec.Size * kernel.Spec.Instructions.Count(i => i.Type.IsFloat() && i.Code is not (ElementwiseCode.Load or ElementwiseCode.Constant or ElementwiseCode.Cast))
-        + (kernel.Spec.Reduction == FusedReduction.None ? 0 : kernel.Spec.Size);
+        + (kernel.Spec.Reduction == FusedReduction.None ? 0 : kernel.Spec.Size) + (3 * kernel.Spec.DeviationCount * kernel.Spec.Size);
 
     public override bool AllowsInPlace(int input, int output)
     {

@@ -46,6 +46,9 @@ internal sealed unsafe class FusedKernel
 
     private const long MaxBlockRows = 256;
 
+    /// <summary>Bytes between planes of partial results: addresses a multiple of 4096 apart would wait for one another.</summary>
+    private const long PlaneGap = 320;
+
     private const int KernelLimit = 4096;
 
     private static readonly ConcurrentDictionary<(FusedKernelSpec Spec, bool Compiled), FusedKernel> Cache = new();
@@ -81,13 +84,44 @@ internal sealed unsafe class FusedKernel
     private readonly long _blockRows;
     private readonly long _tiles;
 
-    private FusedKernel(FusedKernelSpec spec, bool compiled)
+    /// <summary>Bytes of an element for each result of each stretch or block.</summary>
+    private readonly long _plane;
+
+    /// <summary>Whether units leave partial results in the scratch memory.</summary>
+    private readonly bool _isPartial;
+
+    /// <summary>How the outputs of the program are combined.</summary>
+    private readonly ReduceCode[] _codes;
+
+    /// <summary>Outputs of the spec that no deviations are.</summary>
+    private readonly int _plain;
+
+    /// <summary>Outputs of the spec that are sums of squared deviations.</summary>
+    private readonly int _deviations;
+
+    /// <summary>The kernel that sums the first elements of a unit, around whose mean deviations are summed; or null.</summary>
+    private readonly FusedKernel? _first;
+
+    /// <summary>Whether the kernel is such a one.</summary>
+    private readonly bool _isFirst;
+
+    private FusedKernel(FusedKernelSpec spec, bool compiled, bool isFirst = false)
     {
         if (spec.Reduction == FusedReduction.Columns && spec.OutputSize == 1)
             spec = new FusedKernelSpec(spec.Dims, spec.Inputs, spec.Instructions, spec.Outputs, FusedReduction.Rows, spec.Dims.Length);
         Spec = spec;
+        OutputSize = spec.OutputSize;
+        _isFirst = isFirst;
+        _deviations = spec.DeviationCount;
+        _plain = spec.Outputs.Length - _deviations;
+        if (_deviations > 0)
+        {
+            _first = new FusedKernel(spec.Sums(), compiled, isFirst: true);
+            spec = spec.Shifted();
+        }
         _inputs = spec.Inputs.Length;
         _outputs = spec.Outputs.Length;
+        _codes = [.. spec.Outputs.Select(o => o.Reduce)];
         (_dims, long[][] views) = Merge(spec);
         _views = views.Length;
         _strides = [.. views.SelectMany(v => v)];
@@ -115,7 +149,6 @@ internal sealed unsafe class FusedKernel
                 FusedInterpreter.Fill((byte*)(identities + o), type, FusedProgram.Identity(spec.Outputs[o].Reduce, type));
             }
 
-        OutputSize = spec.OutputSize;
         switch (spec.Reduction)
         {
             case FusedReduction.None:
@@ -134,7 +167,10 @@ internal sealed unsafe class FusedKernel
                 Units = _chunks * _tiles;
                 break;
         }
-        ScratchBytes = _chunks > 1 ? checked(_chunks * OutputSize * _outputs * sizeof(long)) : 0;
+        _isPartial = _chunks > 1 && !isFirst;
+        int planes = (_isPartial ? _plain : 0) + 3 * _deviations;
+        _plane = checked(_chunks * OutputSize * sizeof(long) + (planes > 1 ? PlaneGap : 0));
+        ScratchBytes = checked(planes * _plane + (_deviations > 0 ? _chunks * sizeof(double) : 0));
     }
 
     /// <summary>What the kernel computes; a reduction of columns to one element has become one of rows.</summary>
@@ -175,13 +211,17 @@ internal sealed unsafe class FusedKernel
             case FusedReduction.None:
                 Walk((byte**)pointers, (byte**)pointers + _inputs, start, end);
                 break;
-            case FusedReduction.Rows:
+            case FusedReduction.Rows when _first is null:
                 for (long unit = start; unit < end; unit++)
                     ReduceRow((byte**)pointers, (byte*)scratch, unit);
                 break;
-            default:
+            case FusedReduction.Columns when _first is null:
                 for (long unit = start; unit < end; unit++)
                     ReduceColumns((byte**)pointers, (byte*)scratch, unit);
+                break;
+            default:
+                for (long unit = start; unit < end; unit++)
+                    ReduceWithDeviations((byte**)pointers, (byte*)scratch, unit);
                 break;
         }
     }
@@ -189,15 +229,21 @@ internal sealed unsafe class FusedKernel
     /// <summary>Combines partial results: called once, after all units are done; does nothing where <see cref="ScratchBytes"/> is 0.</summary>
     public void Finish(void** pointers, void* scratch)
     {
-        if (ScratchBytes == 0)
-            return;
-        for (int o = 0; o < _outputs; o++)
+        for (int d = 0; d < _deviations; d++)
+        {
+            void* output = pointers[Spec.Inputs.Length + _plain + d];
+            if (Spec.OutputType(_plain + d) == DType.F32)
+                MergeDeviations((byte*)scratch, d, (float*)output);
+            else
+                MergeDeviations((byte*)scratch, d, (double*)output);
+        }
+        for (int o = 0; _isPartial && o < _plain; o++)
         {
             if (_program.Results[o].Combine is null)
                 continue;
-            byte* partial = (byte*)scratch + o * _chunks * OutputSize * sizeof(long);
-            byte* output = (byte*)pointers[_inputs + o];
-            ReduceCode code = Spec.Outputs[o].Reduce;
+            byte* partial = (byte*)scratch + o * _plane;
+            byte* output = (byte*)pointers[Spec.Inputs.Length + o];
+            ReduceCode code = _codes[o];
             switch (_program.Results[o].Type)
             {
                 case DType.F32:
@@ -499,13 +545,24 @@ internal sealed unsafe class FusedKernel
     private static Vector512<byte> FirstBytes(int count)
         => Vector512.LessThan(Vector512<byte>.Indices, Vector512.Create((byte)Math.Min(count, 64)));
 
+    private void ReduceUnit(byte** pointers, byte* scratch, long unit)
+    {
+        if (Spec.Reduction == FusedReduction.Rows)
+            ReduceRow(pointers, scratch, unit);
+        else
+            ReduceColumns(pointers, scratch, unit);
+    }
+
+    /// <summary>How many of the elements that a unit reduces are taken.</summary>
+    private long Taken(long count) => _isFirst ? Ceiling(count, 4) : count;
+
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ReduceRow(byte** pointers, byte* scratch, long unit)
     {
         long row = unit / _chunks, chunk = unit - row * _chunks;
         long start = row * _reduced + chunk * RowChunk;
-        long end = row * _reduced + Math.Min(_reduced, (chunk + 1) * RowChunk);
+        long end = start + Taken(Math.Min(_reduced - chunk * RowChunk, RowChunk));
         const int outputBytes = 2 * Accumulators * FusedLaneOp.VectorBytes;
         byte* memory = stackalloc byte[_outputs * outputBytes];
         byte** accumulators = stackalloc byte*[_outputs];
@@ -521,10 +578,10 @@ internal sealed unsafe class FusedKernel
         {
             if (_rowVectors[o] == 0)
                 continue;
-            byte* target = ScratchBytes == 0
-                ? (byte*)pointers[_inputs + o]
-                : scratch + o * _chunks * OutputSize * sizeof(long);
-            ReduceCode code = Spec.Outputs[o].Reduce;
+            byte* target = _isPartial && o < _plain
+                ? scratch + o * _plane
+                : (byte*)pointers[_inputs + o];
+            ReduceCode code = _codes[o];
             switch (_program.Results[o].Type)
             {
                 case DType.F32:
@@ -610,10 +667,10 @@ internal sealed unsafe class FusedKernel
             }
             DType type = _program.Results[o].Type;
             int size = FusedKernelSpec.SizeOf(type);
-            targets[o] = ScratchBytes == 0
-                ? (byte*)pointers[_inputs + o]
-                : scratch + o * _chunks * OutputSize * sizeof(long) + block * OutputSize * size;
-            long identity = FusedProgram.Identity(Spec.Outputs[o].Reduce, type);
+            targets[o] = _isPartial && o < _plain
+                ? scratch + o * _plane + block * OutputSize * size
+                : (byte*)pointers[_inputs + o];
+            long identity = FusedProgram.Identity(_codes[o], type);
             switch (type)
             {
                 case DType.F32:
@@ -624,12 +681,144 @@ internal sealed unsafe class FusedKernel
                     break;
             }
         }
-        long row = block * _blockRows, rows = Math.Min(_reduced, row + _blockRows);
+        long row = block * _blockRows, rows = row + Taken(Math.Min(_reduced - row, _blockRows));
         if (_tiles == 1 && row < rows)
             Walk(pointers, targets, row * OutputSize, rows * OutputSize);
         else
             for (; row < rows; row++)
                 Walk(pointers, targets, row * OutputSize + first, row * OutputSize + first + width);
+    }
+
+    /// <summary>
+    /// A unit with sums of squared deviations. With m the mean of its first quarter, which is in the cache then, Σ (x − m) and Σ (x − m)² give its mean and deviations
+    /// in one walk: m is so near the mean that the difference loses two bits at most (the shifted data of Chan, Golub and LeVeque 1983).
+    /// </summary>
+    [SkipLocalsInit]
+    private void ReduceWithDeviations(byte** pointers, byte* scratch, long unit)
+    {
+        bool isRow = Spec.Reduction == FusedReduction.Rows;
+        (long outer, long inner) = Math.DivRem(unit, isRow ? _chunks : _tiles);
+        (long chunk, long first) = isRow ? (inner, outer) : (outer, inner * ColumnTile);
+        int width = isRow ? 1 : (int)Math.Min(ColumnTile, OutputSize - first);
+        long count = CountOf(chunk), taken = Math.Max(1, _first!.Taken(count));
+
+        // Results go to the unit's place in the planes: the kernels count from the unit, or from column 0.
+        long place = chunk * OutputSize + first, from = place - (isRow ? unit : first);
+        int inputs = Spec.Inputs.Length;
+        byte** addresses = stackalloc byte*[_inputs + _outputs], means = stackalloc byte*[inputs + _deviations];
+        for (int i = 0; i < inputs; i++)
+            addresses[i] = means[i] = pointers[i];
+        for (int o = 0; o < _plain; o++)
+            addresses[_inputs + o] = pointers[inputs + o];
+        for (int d = 0; d < _deviations; d++)
+        {
+            int size = FusedKernelSpec.SizeOf(Spec.OutputType(_plain + d));
+            means[inputs + d] = Plane(scratch, 3 * d) + from * size;
+            addresses[inputs + d] = Plane(scratch, 3 * d) + (isRow ? place : from) * size;
+            addresses[_inputs + _plain + 2 * d] = Plane(scratch, 3 * d + 1) + from * size;
+            addresses[_inputs + _plain + 2 * d + 1] = Plane(scratch, 3 * d + 2) + from * size;
+        }
+        _first.ReduceUnit(means, null, unit);
+        for (int d = 0; d < _deviations; d++)
+        {
+            if (Spec.OutputType(_plain + d) == DType.F32)
+                Scale((float*)Plane(scratch, 3 * d) + place, 1f / taken, width);
+            else
+                Scale((double*)Plane(scratch, 3 * d) + place, 1d / taken, width);
+        }
+        ReduceUnit(addresses, scratch, unit);
+        for (int d = 0; d < _deviations; d++)
+        {
+            if (Spec.OutputType(_plain + d) == DType.F32)
+                Centre((float*)Plane(scratch, 3 * d + 1) + place, (float*)Plane(scratch, 3 * d + 2) + place, 1f / Math.Max(1, count), width);
+            else
+                Centre((double*)Plane(scratch, 3 * d + 1) + place, (double*)Plane(scratch, 3 * d + 2) + place, 1d / Math.Max(1, count), width);
+        }
+    }
+
+    /// <summary>The elements that each result of a stretch or block stands for.</summary>
+    private long CountOf(long chunk)
+    {
+        long most = Spec.Reduction == FusedReduction.Rows ? RowChunk : _blockRows;
+        return Math.Min(most, _reduced - chunk * most);
+    }
+
+    /// <summary>The planes of deviations, three of each: what is near the mean, the distance of the mean from it, and the sum of squares.</summary>
+    private byte* Plane(byte* scratch, int plane) => scratch + ((_isPartial ? _plain : 0) + plane) * _plane;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Scale<T>(T* values, T factor, int n)
+        where T : unmanaged, INumber<T>
+    {
+        int i = 0;
+        for (; i + Vector512<T>.Count <= n; i += Vector512<T>.Count)
+            (Vector512.Load(values + i) * factor).Store(values + i);
+        for (; i < n; i++)
+            values[i] *= factor;
+    }
+
+    /// <summary>Sums of distances become their means, and squares those around the mean: not below 0, but NaN stays.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Centre<T>(T* distances, T* squares, T factor, int n)
+        where T : unmanaged, INumber<T>
+    {
+        int i = 0;
+        for (; i + Vector512<T>.Count <= n; i += Vector512<T>.Count)
+        {
+            Vector512<T> sum = Vector512.Load(distances + i), mean = sum * factor;
+            mean.Store(distances + i);
+            Vector512.Max(Vector512.Load(squares + i) - sum * mean, Vector512<T>.Zero).Store(squares + i);
+        }
+        for (; i < n; i++)
+        {
+            T sum = distances[i], mean = sum * factor;
+            (distances[i], squares[i]) = (mean, T.Max(squares[i] - sum * mean, T.Zero));
+        }
+    }
+
+    /// <summary>
+    /// Merges the deviations of blocks, the second half onto the first until one is left: with d the distance of two means, S = S₁ + S₂ + d² n₁ n₂ / (n₁ + n₂)
+    /// (Chan, Golub and LeVeque 1983).
+    /// </summary>
+    private void MergeDeviations<T>(byte* scratch, int deviations, T* output)
+        where T : unmanaged, INumber<T>
+    {
+        T* nears = (T*)Plane(scratch, 3 * deviations), distances = (T*)Plane(scratch, 3 * deviations + 1), squares = (T*)Plane(scratch, 3 * deviations + 2);
+        double* counts = (double*)(scratch + ScratchBytes) - _chunks;
+        for (long i = 0; i < _chunks; i++)
+            counts[i] = CountOf(i);
+        for (long n = _chunks; n > 1; n = Ceiling(n, 2))
+        {
+            long half = Ceiling(n, 2);
+            for (long i = 0; i < n - half; i++)
+            {
+                double part = counts[i + half] / (counts[i] + counts[i + half]);
+                long one = i * OutputSize, other = (i + half) * OutputSize;
+                Merge(nears + one, nears + other, distances + one, distances + other, squares + one, squares + other, T.CreateTruncating(part), T.CreateTruncating(counts[i] * part));
+                counts[i] += counts[i + half];
+            }
+        }
+        new Span<T>(squares, checked((int)OutputSize)).CopyTo(new Span<T>(output, (int)OutputSize));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Merge<T>(T* near, T* otherNear, T* distance, T* otherDistance, T* square, T* otherSquare, T part, T weight)
+        where T : unmanaged, INumber<T>
+    {
+        long i = 0;
+        for (; i + Vector512<T>.Count <= OutputSize; i += Vector512<T>.Count)
+        {
+            Vector512<T> own = Vector512.Load(distance + i);
+            Vector512<T> d = Vector512.Load(otherNear + i) - Vector512.Load(near + i) + (Vector512.Load(otherDistance + i) - own);
+            (own + d * part).Store(distance + i);
+            (Vector512.Load(square + i) + Vector512.Load(otherSquare + i) + d * d * weight).Store(square + i);
+        }
+        for (; i < OutputSize; i++)
+        {
+            T d = otherNear[i] - near[i] + (otherDistance[i] - distance[i]);
+            distance[i] += d * part;
+            square[i] = square[i] + otherSquare[i] + d * d * weight;
+        }
     }
 
     /// <summary>Combines the partial results of each element: those of a row lie side by side, those of a column a whole output apart.</summary>

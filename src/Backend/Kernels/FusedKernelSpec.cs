@@ -48,6 +48,9 @@ internal enum ReduceCode
 
     /// <summary>Not at all: the output has every element, although the kernel reduces others.</summary>
     None,
+
+    /// <summary>Σ (x − mean x)² of floats, after all other outputs.</summary>
+    Deviations,
 }
 
 /// <summary>Which axes of the iteration space a kernel reduces.</summary>
@@ -82,7 +85,7 @@ internal readonly record struct FusedOutput(int Value, ReduceCode Reduce = Reduc
 internal sealed class FusedKernelSpec : IEquatable<FusedKernelSpec>
 {
     public const int MaxInputs = 64;
-    public const int MaxOutputs = 16;
+    public const int MaxOutputs = 24;
 
     private readonly string _key;
 
@@ -133,7 +136,45 @@ internal sealed class FusedKernelSpec : IEquatable<FusedKernelSpec>
     /// <summary>Whether an output has every element of the space.</summary>
     public bool IsWhole(int output) => Reduction == FusedReduction.None || Outputs[output].Reduce == ReduceCode.None;
 
+    /// <summary>How many outputs, the last ones, are sums of squared deviations.</summary>
+    public int DeviationCount => Outputs.Count(o => o.Reduce == ReduceCode.Deviations);
+
+    private ImmutableArray<FusedOutput> Deviations => Outputs[^DeviationCount..];
+
     public DType OutputType(int output) => Instructions[Outputs[output].Value].Type;
+
+    /// <summary>The sums of the values whose squared deviations are summed.</summary>
+    public FusedKernelSpec Sums() => new(Dims, Inputs, Instructions, [.. Deviations.Select(d => new FusedOutput(d.Value))], Reduction, ReducedAxes);
+
+    /// <summary>
+    /// Instead of each output that is a sum of squared deviations of a value x, an input more, m, which is the same for all that is reduced, and two outputs: Σ (x − m) and
+    /// Σ (x − m)².
+    /// </summary>
+    public FusedKernelSpec Shifted()
+    {
+        var inputs = Inputs.ToBuilder();
+        var instructions = Instructions.ToBuilder();
+        var outputs = Outputs[..^DeviationCount].ToBuilder();
+        var strides = new long[Dims.Length];
+        long step = 1;
+        for (int a = Dims.Length - 1; Reduction == FusedReduction.Columns && a >= ReducedAxes; a--)
+        {
+            strides[a] = step;
+            step *= Dims[a];
+        }
+        foreach (FusedOutput output in Deviations)
+        {
+            DType type = Instructions[output.Value].Type;
+            inputs.Add(new FusedInput(type, [.. strides]));
+            int at = instructions.Count;
+            instructions.Add(new FusedInstruction(ElementwiseCode.Load, type, inputs.Count - 1));
+            instructions.Add(new FusedInstruction(ElementwiseCode.Sub, type, output.Value, at));
+            instructions.Add(new FusedInstruction(ElementwiseCode.Mul, type, at + 1, at + 1));
+            outputs.Add(new FusedOutput(at + 1));
+            outputs.Add(new FusedOutput(at + 2));
+        }
+        return new(Dims, inputs.ToImmutable(), instructions.ToImmutable(), outputs.ToImmutable(), Reduction, ReducedAxes);
+    }
 
     public bool Equals(FusedKernelSpec? other) => other is not null && _key == other._key;
 
@@ -202,13 +243,17 @@ internal sealed class FusedKernelSpec : IEquatable<FusedKernelSpec>
             string? problem = Problem(i);
             Require(problem is null, $"instruction {i} ({Instructions[i].Code}): {problem}");
         }
-        foreach (FusedOutput output in Outputs)
+        for (int o = 0; o < Outputs.Length; o++)
         {
+            FusedOutput output = Outputs[o];
             Require(output.Value >= 0 && output.Value < Instructions.Length, "an output names no instruction");
             Require(
                 Reduction == FusedReduction.None || output.Reduce == ReduceCode.None || Instructions[output.Value].Type != DType.Bool,
                 "a bool is reduced; cast it to i64");
             Require(output.Strides.IsDefault || output.Strides.Length == Dims.Length, "an output has not one stride per axis");
+            Require(
+                output.Reduce != ReduceCode.Deviations || (Reduction != FusedReduction.None && OutputType(o).IsFloat() && o >= Outputs.Length - DeviationCount),
+                "deviations are those of floats that are reduced, and come last");
         }
     }
 
