@@ -107,7 +107,7 @@ public static unsafe class Gemm
             {
                 var job = new Job { Args = args };
                 Split(ref job, pool.Threads);
-                pool.Run(job.Parts, &RunPart, &job);
+                pool.Run(job.Parts, &RunParts, &job);
                 return;
             }
 
@@ -167,13 +167,13 @@ public static unsafe class Gemm
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void RunPart(void* state, int part)
+        private static void RunParts(void* state, int part, int endPart)
         {
             ref var job = ref *(Job*)state;
             ref readonly var args = ref job.Args;
             var grid = job.GridRows * job.GridColumns;
             var total = args.Count * grid;
-            var end = total * (part + 1) / job.Parts;
+            var end = total * endPart / job.Parts;
             for (var block = total * part / job.Parts; block < end; block++)
             {
                 var (matrix, cell) = Math.DivRem(block, grid);
