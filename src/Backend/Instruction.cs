@@ -62,7 +62,7 @@ internal abstract class RangeStep : Step
     private readonly WorkerPool pool;
     private readonly long units;
     private readonly long grain;
-    private readonly Action<int>? part;
+    private readonly Action<int, int>? run;
     private readonly int parts;
 
     /// <param name="units">The number of pieces.</param>
@@ -70,18 +70,21 @@ internal abstract class RangeStep : Step
     /// <param name="nanoseconds">About how long one thread takes for everything.</param>
     protected RangeStep(WorkerPool pool, long units, long grain, double nanoseconds)
     {
-        const double worthSharing = 8000;
+        // Many parts even out what threads do; a part this short costs little more than to take it.
+        const double worthSharing = 8000, shortest = 1000;
+        const int partsPerThread = 16;
         (this.pool, this.units, this.grain) = (pool, units, grain);
-        parts = nanoseconds < worthSharing ? 1 : (int)Math.Clamp(units / grain, 1, pool.Threads);
-        part = parts > 1 ? RunPart : null;
+        var most = Math.Clamp(nanoseconds / shortest, pool.Threads, partsPerThread * pool.Threads);
+        parts = nanoseconds < worthSharing || pool.Threads == 1 ? 1 : (int)Math.Clamp(units / grain, 1, most);
+        run = parts > 1 ? RunParts : null;
     }
 
     public sealed override void Run()
     {
-        if (part is null)
+        if (run is null)
             Run(0, units);
         else
-            pool.Run(parts, part);
+            pool.Run(parts, run);
         Finish();
     }
 
@@ -91,7 +94,7 @@ internal abstract class RangeStep : Step
     {
     }
 
-    private void RunPart(int index) => Run(Bound(index), Bound(index + 1));
+    private void RunParts(int start, int end) => Run(Bound(start), Bound(end));
 
     private long Bound(int index) => index == parts ? units : units / grain * index / parts * grain;
 }

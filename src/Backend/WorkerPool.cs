@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
 
 namespace Dnn.Backend;
 
@@ -8,8 +9,8 @@ namespace Dnn.Backend;
 /// </summary>
 /// <remarks>
 /// Thread <c>t</c> of <c>n</c> owns the parts <c>[t·parts/n, (t+1)·parts/n)</c>, so a repeated job finds its data in the same
-/// cache; the caller takes over the share of a worker that has not begun yet, so a busy machine delays a job but never stalls
-/// it. Parts must not depend on who runs them: then results do not depend on the number of threads.
+/// cache. It takes half of what is left of them at a time, and then halves of what others have left: so a slower thread, or one that
+/// has not begun, delays a job by little. Parts must not depend on who runs them: then results do not depend on the number of threads.
 /// Workers start at the first job, spin for a moment between jobs, then sleep; with more threads than processors they
 /// do not spin. A job begun while another is under way (from inside a part, or on another thread) runs on its caller alone.
 /// </remarks>
@@ -18,6 +19,7 @@ public sealed unsafe class WorkerPool : IDisposable
     private const int SpinMicroseconds = 150;
 
     private readonly Worker[] _workers;
+    private readonly Share[] _shares;
     private readonly SemaphoreSlim _wakeCaller = new(0);
     private readonly long _spinTicks;
     private bool _started;
@@ -25,11 +27,10 @@ public sealed unsafe class WorkerPool : IDisposable
     private int _busy;
     private int _callerSleeps;
 
-    // The job: written by the caller before it publishes the next epoch, read by whoever has claimed a share of that epoch.
+    // The job: written by the caller before it publishes the next epoch, read by whoever has joined that epoch.
     private long _epoch;
-    private int _parts;
-    private Action<int>? _action;
-    private delegate*<void*, int, void> _body;
+    private Action<int, int>? _action;
+    private delegate*<void*, int, int, void> _body;
     private void* _state;
 
     /// <summary>Makes a pool; <paramref name="threads"/> counts the caller.</summary>
@@ -40,19 +41,20 @@ public sealed unsafe class WorkerPool : IDisposable
         Threads = threads;
         _spinTicks = threads <= Environment.ProcessorCount ? Stopwatch.Frequency * SpinMicroseconds / 1_000_000 : 0;
         _workers = new Worker[threads - 1];
+        _shares = new Share[threads];
     }
 
     /// <summary>The number of threads that work on a job, the caller included.</summary>
     public int Threads { get; }
 
-    /// <summary>Calls <paramref name="body"/>(<paramref name="state"/>, part) once for each part in <c>[0, parts)</c> and returns when all are done.</summary>
-    /// <remarks>Allocates nothing. An exception stops its thread's share; the one of the lowest share is rethrown after all threads have stopped.</remarks>
-    public void Run(int parts, delegate*<void*, int, void> body, void* state)
+    /// <summary>Calls <paramref name="body"/>(<paramref name="state"/>, start, end) for ranges that cover <c>[0, parts)</c> once, and returns when all are done.</summary>
+    /// <remarks>Allocates nothing. An exception stops its thread; the one of the lowest share is rethrown after all threads have stopped.</remarks>
+    public void Run(int parts, delegate*<void*, int, int, void> body, void* state)
     {
         if (!TryEnter(parts))
         {
-            for (var part = 0; part < parts; part++)
-                body(state, part);
+            if (parts > 0)
+                body(state, 0, parts);
             return;
         }
 
@@ -61,14 +63,14 @@ public sealed unsafe class WorkerPool : IDisposable
         RunJob(parts);
     }
 
-    /// <summary>Calls <paramref name="body"/>(part) once for each part in <c>[0, parts)</c> and returns when all are done.</summary>
+    /// <summary>Calls <paramref name="body"/>(start, end) for ranges that cover <c>[0, parts)</c> once, and returns when all are done.</summary>
     /// <remarks>Allocates nothing by itself: keep the delegate. Exceptions as in the other overload.</remarks>
-    public void Run(int parts, Action<int> body)
+    public void Run(int parts, Action<int, int> body)
     {
         if (!TryEnter(parts))
         {
-            for (var part = 0; part < parts; part++)
-                body(part);
+            if (parts > 0)
+                body(0, parts);
             return;
         }
 
@@ -100,22 +102,16 @@ public sealed unsafe class WorkerPool : IDisposable
     {
         if (!_started)
             Start();
-        _parts = parts;
+        for (var share = 0; share < Threads; share++)
+            _shares[share].Left = Share.Range((int)((long)parts * share / Threads), (int)((long)parts * (share + 1) / Threads));
         var epoch = Publish();
 
-        var error = RunShare(0);
-        for (var i = 0; i < _workers.Length; i++)
-        {
-            var worker = _workers[i];
-            if (Interlocked.CompareExchange(ref worker.Claimed, epoch, epoch - 1) == epoch - 1)
-            {
-                worker.Error = RunShare(i + 1);
-                Volatile.Write(ref worker.Done, epoch);
-            }
-        }
-
+        var error = Work(0);
         foreach (var worker in _workers)
         {
+            // Nothing is left: a worker that has not joined yet shall not.
+            if (Interlocked.CompareExchange(ref worker.Joined, epoch, epoch - 1) == epoch - 1)
+                continue;
             AwaitDone(worker, epoch);
             error ??= worker.Error;
             worker.Error = null;
@@ -142,8 +138,8 @@ public sealed unsafe class WorkerPool : IDisposable
         for (var i = 0; i < _workers.Length; i++)
         {
             var share = i + 1;
-            var thread = new Thread(() => Work(share)) { IsBackground = true, Name = $"Dnn worker {share}" };
-            _workers[i] = new Worker(thread) { Claimed = _epoch, Done = _epoch };
+            var thread = new Thread(() => Await(share)) { IsBackground = true, Name = $"Dnn worker {share}" };
+            _workers[i] = new Worker(thread) { Joined = _epoch, Done = _epoch };
         }
 
         _started = true;
@@ -151,7 +147,7 @@ public sealed unsafe class WorkerPool : IDisposable
             worker.Thread.Start();
     }
 
-    private void Work(int share)
+    private void Await(int share)
     {
         var worker = _workers[share - 1];
         var seen = worker.Done;
@@ -160,31 +156,31 @@ public sealed unsafe class WorkerPool : IDisposable
             seen = AwaitEpochAfter(seen, worker);
             if (Volatile.Read(ref _disposed))
                 return;
-            // Losing the claim means that the caller has taken the share, and perhaps published another job since.
-            if (Interlocked.CompareExchange(ref worker.Claimed, seen, seen - 1) != seen - 1)
+            // The caller has done the job without this worker, and perhaps published another since.
+            if (Interlocked.CompareExchange(ref worker.Joined, seen, seen - 1) != seen - 1)
                 continue;
-            worker.Error = RunShare(share);
+            worker.Error = Work(share);
             Volatile.Write(ref worker.Done, seen);
             Interlocked.MemoryBarrier();
             WakeIfAsleep(ref _callerSleeps, _wakeCaller);
         }
     }
 
-    private Exception? RunShare(int share)
+    // Runs ranges until none are left: of a thread's own share from the front, of the shares after it from the back.
+    private Exception? Work(int own)
     {
-        var part = (int)((long)_parts * share / Threads);
-        var end = (int)((long)_parts * (share + 1) / Threads);
         try
         {
-            if (_action is { } action)
+            for (var i = 0; i < Threads; i++)
             {
-                for (; part < end; part++)
-                    action(part);
-            }
-            else
-            {
-                for (; part < end; part++)
-                    _body(_state, part);
+                var share = own + i < Threads ? own + i : own + i - Threads;
+                while (_shares[share].TryTake(front: i == 0, out var start, out var end))
+                {
+                    if (_action is { } action)
+                        action(start, end);
+                    else
+                        _body(_state, start, end);
+                }
             }
 
             return null;
@@ -244,8 +240,36 @@ public sealed unsafe class WorkerPool : IDisposable
         public readonly Thread Thread = thread;
         public readonly SemaphoreSlim Wake = new(0);
         public Exception? Error;
-        public long Claimed;
+        public long Joined;
         public long Done;
         public int Sleeps;
+    }
+
+    /// <summary>What is left of a thread's parts, on a cache line of its own.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 128)]
+    private struct Share
+    {
+        /// <summary>The first part in the upper half, the end in the lower.</summary>
+        [FieldOffset(0)]
+        public long Left;
+
+        public static long Range(int start, int end) => ((long)start << 32) | (uint)end;
+
+        /// <summary>Takes half of what is left.</summary>
+        public bool TryTake(bool front, out int start, out int end)
+        {
+            while (true)
+            {
+                var left = Volatile.Read(ref Left);
+                (start, end) = ((int)(left >> 32), (int)left);
+                if (start >= end)
+                    return false;
+                var middle = front ? end - ((end - start) / 2) : start + ((end - start) / 2);
+                if (Interlocked.CompareExchange(ref Left, front ? Range(middle, end) : Range(start, middle), left) != left)
+                    continue;
+                (start, end) = front ? (start, middle) : (middle, end);
+                return true;
+            }
+        }
     }
 }

@@ -64,14 +64,12 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
         ? new ProductStep<float>((float*)pointers[0], (float*)pointers[1], (float*)pointers[2], plan, isPacked, engine.Pool)
         : new ProductStep<double>((double*)pointers[0], (double*)pointers[1], (double*)pointers[2], plan, isPacked, engine.Pool);
 
-    /// <summary>A unit is a block of rows of one group with some of its panels: all blocks with the first panels, then all with the next, so that threads share panels out evenly.</summary>
+    /// <summary>A unit is some rows of one group with some of its panels: all rows with the first panels, then all with the next, so that threads share panels out evenly.</summary>
     private sealed unsafe class ProductStep<T>(T* input, T* kernel, T* target, ConvPlan plan, bool isPacked, WorkerPool pool)
-        : RangeStep(pool, plan.Groups.Size * Blocks(plan, pool) * Slices(plan, pool), 1, plan.Flops * 0.012)
+        : RangeStep(pool, plan.Groups.Size * plan.Product.UnitCount * Slices(plan, pool), 1, plan.Flops * 0.012)
         where T : unmanaged
     {
         private readonly IProducts<T> products = Products.Of<T>();
-        private readonly long block = Block(plan, pool);
-        private readonly long blocks = Blocks(plan, pool);
         private readonly long slices = Slices(plan, pool);
         private Epilogue? epilogue;
 
@@ -88,11 +86,15 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
             var product = plan.Product;
             var panels = products.Panels(product);
             var packedSize = product.Depth * products.PaddedColumns(product);
-            for (var unit = start; unit < end; unit++)
+            while (start < end)
             {
-                var (slice, rest) = Math.DivRem(unit, plan.Groups.Size * blocks);
-                var (group, at) = Math.DivRem(rest, blocks);
-                var (first, last) = (at * block, Math.Min(product.UnitCount, (at + 1) * block));
+                var (rest, first) = Math.DivRem(start, product.UnitCount);
+                var (slice, group) = Math.DivRem(rest, plan.Groups.Size);
+
+                // As many units at a time, as far as their results stay in the cache.
+                var count = Math.Min(end - start, product.UnitCount - first);
+                var last = first + OverlappedPlan.Even(count, product.UnitBlock(sizeof(T)));
+                start += last - first;
                 products.Run(
                     product,
                     input + (group * plan.Groups.A), kernel + (isPacked ? group * packedSize : group * plan.Groups.B), target + (group * plan.Groups.C), isPacked,
@@ -109,17 +111,11 @@ internal sealed class ConvInstruction(int node, DType type, ConvPlan plan, bool 
             }
         }
 
-        /// <summary>Units at a time: as many for each thread, as far as their results stay in the cache.</summary>
-        private static long Block(ConvPlan plan, WorkerPool pool) =>
-            Math.Max(1, OverlappedPlan.Even(OverlappedPlan.Ceiling(plan.Product.UnitCount, pool.Threads), plan.Product.UnitBlock(sizeof(T))));
-
-        private static long Blocks(ConvPlan plan, WorkerPool pool) => OverlappedPlan.Ceiling(plan.Product.UnitCount, Block(plan, pool));
-
-        /// <summary>Parts of the columns, where blocks of rows do not fill the threads to within an eighth.</summary>
+        /// <summary>Parts of the columns, where rows do not fill the threads to within an eighth.</summary>
         private static long Slices(ConvPlan plan, WorkerPool pool)
         {
-            var (blocks, block) = (plan.Groups.Size * Blocks(plan, pool), Block(plan, pool));
-            var isFilled = plan.Groups.Size * plan.Product.UnitCount * 8 >= OverlappedPlan.Ceiling(blocks, pool.Threads) * block * pool.Threads * 7;
+            var units = plan.Groups.Size * plan.Product.UnitCount;
+            var isFilled = units * 8 >= OverlappedPlan.Ceiling(units, pool.Threads) * pool.Threads * 7;
             return isFilled ? 1 : Math.Max(1, Math.Min(pool.Threads, Products.Of<T>().Panels(plan.Product)));
         }
     }

@@ -29,6 +29,9 @@ public static unsafe class Gemm
     // Below this many multiply-adds (a few microseconds) handing work over costs more than it saves.
     internal const long MinParallelWork = 1 << 18;
 
+    // Threads take the parts that are left from one another.
+    private const int PartsPerThread = 16;
+
     /// <summary>The best instruction set of this machine, chosen once.</summary>
     public static SimdPath Path { get; } = BestPath();
 
@@ -94,6 +97,8 @@ public static unsafe class Gemm
             public MatrixProductArgs<T> Args;
             public int Parts;
             public int GridRows;
+
+            /// <summary>Columns of the grid; neighbours that one thread takes at a time are one product.</summary>
             public int GridColumns;
         }
 
@@ -107,7 +112,7 @@ public static unsafe class Gemm
             {
                 var job = new Job { Args = args };
                 Split(ref job, pool.Threads);
-                pool.Run(job.Parts, &RunPart, &job);
+                pool.Run(job.Parts, &RunParts, &job);
                 return;
             }
 
@@ -119,7 +124,8 @@ public static unsafe class Gemm
             }
         }
 
-        // The coarsest grid over one matrix whose blocks, over the whole batch, fill the threads to within an eighth.
+        // The coarsest grid over one matrix whose blocks, over the whole batch, fill the threads to within an eighth; then, where narrow ranges of columns cost
+        // no more, its columns are cut at every tile, so that threads can take over from one another.
         private static void Split(ref Job job, int threads)
         {
             var batch = job.Args.Count;
@@ -130,7 +136,10 @@ public static unsafe class Gemm
                 if (rounds * threads * 8 <= total * 9 || blocks == threads)
                 {
                     ShapeGrid(ref job, blocks);
-                    job.Parts = (int)Math.Min(batch * job.GridRows * job.GridColumns, threads);
+                    ref readonly var args = ref job.Args;
+                    if (args.IsPacked || GemmBlock<T, V, S>.TakesNarrow(args.M / job.GridRows, args.N / job.GridColumns, args.K, args.ARow, args.ACol))
+                        job.GridColumns = Tiles(args);
+                    job.Parts = (int)Math.Min(batch * job.GridRows * job.GridColumns, PartsPerThread * threads);
                     return;
                 }
             }
@@ -167,22 +176,24 @@ public static unsafe class Gemm
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void RunPart(void* state, int part)
+        private static void RunParts(void* state, int part, int endPart)
         {
             ref var job = ref *(Job*)state;
             ref readonly var args = ref job.Args;
             var grid = job.GridRows * job.GridColumns;
             var total = args.Count * grid;
-            var end = total * (part + 1) / job.Parts;
-            for (var block = total * part / job.Parts; block < end; block++)
+            var end = total * endPart / job.Parts;
+            for (var block = total * part / job.Parts; block < end;)
             {
                 var (matrix, cell) = Math.DivRem(block, grid);
                 var (row, column) = Math.DivRem((int)cell, job.GridColumns);
+                var endColumn = (int)Math.Min(job.GridColumns, column + end - block);
+                block += endColumn - column;
                 var i = (int)((long)args.M * row / job.GridRows);
                 var rows = (int)((long)args.M * (row + 1) / job.GridRows) - i;
                 var (tiles, width) = (Tiles(args), TileWidth(args));
                 var j = (int)((long)tiles * column / job.GridColumns) * width;
-                var columns = Math.Min((int)((long)tiles * (column + 1) / job.GridColumns) * width, args.N) - j;
+                var columns = Math.Min((int)((long)tiles * endColumn / job.GridColumns) * width, args.N) - j;
                 Block(
                     args, rows, columns,
                     args.A + args.AOffset(matrix) + i * args.ARow,

@@ -76,7 +76,7 @@ internal static unsafe partial class GemmBlock<T, V, S>
         var blockM = blocksM == 1 ? m : (m + blocksM - 1) / blocksM;
         var packB = bCol != 1 || (m > MaxRowsUnpacked && (long)k * n * sizeof(T) > MaxBytesUnpacked)
             || (m >= MinTilesPacked * S.MaxRows && n > TileColumns && Collides(blockK, bRow));
-        var packA = m > 1 && n > 2 * TileColumns && (aCol == 1 ? aRow * sizeof(T) % CollidingStride == 0 : n >= 4 * TileColumns && aRow == 1 && Collides(blockK, aCol));
+        var packA = PacksA(m, n, blockK, aRow, aCol);
         if (!packA && !packB && blocksK == 1 && blocksM == 1 && n <= BlockN)
         {
             Tiles(m, n, k, a, aRow, aCol, false, b, bRow, false, c, cRow, accumulate);
@@ -123,6 +123,13 @@ internal static unsafe partial class GemmBlock<T, V, S>
     /// <summary>Computes C = A·B where <see cref="PackB"/> has packed B, or a range of its panels.</summary>
     public static void MultiplyPacked(int m, int n, int k, T* a, nint aRow, nint aCol, T* packed, T* c, nint cRow) =>
         Tiles(m, n, k, a, aRow, aCol, false, packed, 0, true, c, cRow, false);
+
+    /// <summary>Whether a product may be cut into narrow ranges of columns at no cost: not if each packs A again, or streams through short rows of B.</summary>
+    public static bool TakesNarrow(int m, int n, int k, nint aRow, nint aCol) => m > MaxStreamedRows && !PacksA(m, n, Math.Min(k, MaxBlockK), aRow, aCol);
+
+    // Whether rows or columns of A would push one another out of the cache.
+    private static bool PacksA(int m, int n, int k, nint aRow, nint aCol) =>
+        m > 1 && n > 2 * TileColumns && (aCol == 1 ? aRow * sizeof(T) % CollidingStride == 0 : n >= 4 * TileColumns && aRow == 1 && Collides(k, aCol));
 
     // Covers a block of C with tiles: panels of B outside, so that one stays in the first-level cache, rows of A inside.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

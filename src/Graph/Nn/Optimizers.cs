@@ -3,6 +3,8 @@ namespace Dnn.Graph;
 /// <summary>What an optimizer sees of one parameter, and where it keeps its state.</summary>
 public sealed class OptimizerContext
 {
+    private const double SmallestNormal = 1.1754943508222875e-38;
+
     private readonly string path;
     private readonly string prefix;
     private readonly List<ProgramState> states;
@@ -48,11 +50,16 @@ public sealed class OptimizerContext
     public Expr State(string name, Func<Expr, Expr> next) => State(name, Value.Shape, next);
 
     /// <summary>State of another shape.</summary>
+    /// <remarks>
+    /// What is below the smallest normal number of single precision becomes 0. Averages that decay without a gradient, as those of a dead unit, would get stuck
+    /// among the numbers below that, and some processors take a hundred times longer for each operation on them.
+    /// </remarks>
     public Expr State(string name, Shape shape, Func<Expr, Expr> next)
     {
         var full = $"{prefix}{name}.{path}";
         var variable = Expr.Variable(full, shape);
         var value = next(variable);
+        value = Expr.Where(value.Abs().LessThan(SmallestNormal), 0, value);
         states.Add(new ProgramState(full, variable, value));
         return value;
     }

@@ -4,25 +4,41 @@ namespace Dnn.Backend.Tests;
 
 public sealed class WorkerPoolTests
 {
-    // More threads than processors included.
-    [Fact]
-    public void PartsAreSharedOutInAdvance()
+    /// <summary>More threads than processors included.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(40)]
+    public void OthersTakeWhatASlowThreadHasLeft(int threads)
     {
-        using var pool = new WorkerPool(3);
-        var by = new int[20];
+        using var pool = new WorkerPool(threads);
         for (var run = 0; run < 50; run++)
         {
-            pool.Run(by.Length, part =>
+            // The range with part 0 ends when all the others have.
+            const int parts = 1000;
+            var done = 0;
+            pool.Run(parts, (start, end) =>
             {
-                by[part] = Environment.CurrentManagedThreadId;
-                Thread.SpinWait(100);
+                while (start == 0 && end + Volatile.Read(ref done) < parts)
+                    Thread.Yield();
+                Interlocked.Add(ref done, end - start);
             });
-
-            // One thread does all of a share, and the caller's own is the first.
-            for (var share = 0; share < 3; share++)
-                Assert.Single(by[(by.Length * share / 3)..(by.Length * (share + 1) / 3)].Distinct());
-            Assert.Equal(Environment.CurrentManagedThreadId, by[0]);
+            Assert.Equal(parts, done);
         }
+    }
+
+    [Fact]
+    public void AShareIsTakenInHalves()
+    {
+        using var pool = new WorkerPool(2);
+        var ranges = new List<(int Start, int End)>();
+        pool.Run(32, (start, end) =>
+        {
+            lock (ranges)
+                ranges.Add((start, end));
+        });
+        Assert.All(ranges, r => Assert.InRange(r.End - r.Start, 1, 8));
+        Assert.Equal(Enumerable.Range(0, 32), ranges.SelectMany(r => Enumerable.Range(r.Start, r.End - r.Start)).Order());
     }
 
     [Theory]
@@ -36,7 +52,11 @@ public sealed class WorkerPoolTests
         foreach (var parts in Enumerable.Range(0, 100).Concat([1000]))
         {
             var runs = new int[parts];
-            pool.Run(parts, part => Interlocked.Increment(ref runs[part]));
+            pool.Run(parts, (start, end) =>
+            {
+                for (var part = start; part < end; part++)
+                    Interlocked.Increment(ref runs[part]);
+            });
             Assert.All(runs, count => Assert.Equal(1, count));
         }
     }
@@ -47,11 +67,15 @@ public sealed class WorkerPoolTests
         using var pool = new WorkerPool(3);
         var sums = stackalloc long[7];
         for (var round = 0; round < 1000; round++)
-            pool.Run(7, &AddPart, sums);
+            pool.Run(7, &AddParts, sums);
         for (var part = 0; part < 7; part++)
             Assert.Equal(1000 * part, sums[part]);
 
-        static void AddPart(void* state, int part) => ((long*)state)[part] += part;
+        static void AddParts(void* state, int start, int end)
+        {
+            for (var part = start; part < end; part++)
+                ((long*)state)[part] += part;
+        }
     }
 
     [Theory]
@@ -64,14 +88,14 @@ public sealed class WorkerPoolTests
         for (var round = 0; round < 100; round++)
         {
             var error = Assert.Throws<InvalidOperationException>(
-                () => pool.Run(10, part => throw new InvalidOperationException($"part {part}")));
+                () => pool.Run(10, (start, _) => throw new InvalidOperationException($"part {start}")));
             Assert.Equal("part 0", error.Message);
             error = Assert.Throws<InvalidOperationException>(
-                () => pool.Run(10, part => { if (part == 9) throw new InvalidOperationException("the last"); }));
+                () => pool.Run(10, (_, end) => { if (end == 10) throw new InvalidOperationException("the last"); }));
             Assert.Equal("the last", error.Message);
 
             var count = 0;
-            pool.Run(10, _ => Interlocked.Increment(ref count));
+            pool.Run(10, (start, end) => Interlocked.Add(ref count, end - start));
             Assert.Equal(10, count);
         }
     }
@@ -81,13 +105,13 @@ public sealed class WorkerPoolTests
     {
         using var pool = new WorkerPool(2);
         var count = 0;
-        pool.Run(4, _ =>
+        pool.Run(4, (start, end) =>
         {
             var thread = Environment.CurrentManagedThreadId;
-            pool.Run(4, _ =>
+            pool.Run(4, (innerStart, innerEnd) =>
             {
                 Assert.Equal(thread, Environment.CurrentManagedThreadId);
-                Interlocked.Increment(ref count);
+                Interlocked.Add(ref count, (end - start) * (innerEnd - innerStart));
             });
         });
         Assert.Equal(16, count);
@@ -101,7 +125,7 @@ public sealed class WorkerPoolTests
         var callers = Enumerable.Range(0, 4).Select(_ => new Thread(() =>
         {
             for (var round = 0; round < 200; round++)
-                pool.Run(5, _ => Interlocked.Increment(ref count));
+                pool.Run(5, (start, end) => Interlocked.Add(ref count, end - start));
         })).ToArray();
         foreach (var caller in callers)
             caller.Start();
@@ -117,7 +141,11 @@ public sealed class WorkerPoolTests
     {
         using var pool = new WorkerPool(threads);
         var runs = new int[8];
-        Action<int> body = part => runs[part]++;
+        Action<int, int> body = (start, end) =>
+        {
+            for (var part = start; part < end; part++)
+                runs[part]++;
+        };
         for (var round = 0; round < 10; round++)
             pool.Run(8, body);
         var before = GC.GetAllocatedBytesForCurrentThread();
@@ -131,10 +159,10 @@ public sealed class WorkerPoolTests
     public void ADisposedPoolRefuses()
     {
         var pool = new WorkerPool(2);
-        pool.Run(2, _ => { });
+        pool.Run(2, (_, _) => { });
         pool.Dispose();
         pool.Dispose();
-        Assert.Throws<ObjectDisposedException>(() => pool.Run(2, _ => { }));
+        Assert.Throws<ObjectDisposedException>(() => pool.Run(2, (_, _) => { }));
         Assert.Throws<ArgumentOutOfRangeException>(() => new WorkerPool(0));
     }
 }

@@ -39,6 +39,8 @@ public class OptimizerTests
 
     public static TheoryData<string> Paths => [.. Optimizers.Keys.SelectMany(o => Functions.Keys.Select(f => $"{o}.{f}"))];
 
+    public static TheoryData<string> Averaging => [.. Optimizers.Where(o => o.Value is not Lbfgs).Select(o => o.Key)];
+
     /// <summary>The stored path is PyTorch's, or that of a loop written from the paper.</summary>
     [Theory]
     [MemberData(nameof(Paths))]
@@ -107,6 +109,24 @@ public class OptimizerTests
         Assert.InRange(result.Log.Count, 10, 60);
         Assert.Equal(TrainingEnd.EarlyStop, result.End);
         Assert.Contains("leave out clip_norm", Assert.Throws<GraphException>(() => Trainer.Fit(model, new TrainingRecipe { Optimizer = new Lbfgs(1), ClipNorm = 1 }, data)).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>As a unit dies: the averages decay, and must not get stuck among numbers that processors are slow with.</summary>
+    [Theory]
+    [MemberData(nameof(Averaging))]
+    public void Where_no_gradient_comes_any_more_averages_end_at_zero(string name)
+    {
+        var session = Session(Optimizers[name], [0.03, 0.01, 0.001], w => w.Relu().Sum(), shape: new Shape(3), type: DType.F32);
+        string[] states = [.. session.Program.States.Select(s => s.Name).Where(n => n.StartsWith(TrainingStep.OptimizerPrefix, StringComparison.Ordinal))];
+        for (var step = 0; step < 20_000; step++)
+        {
+            session.Run();
+            foreach (var state in states)
+                Assert.DoesNotContain(session.StateSpan<float>(state).ToArray(), float.IsSubnormal);
+        }
+
+        foreach (var momentum in states.Where(s => s is "optimizer.m.w" or "optimizer.v.w"))
+            Assert.All(session.StateSpan<float>(momentum).ToArray(), v => Assert.Equal(0, v));
     }
 
     [Fact]
