@@ -19,7 +19,7 @@ public class MathNetProducts
     private Operands<Complex32> complexSingle = null!;
     private Operands<Complex> complexDouble = null!;
 
-    [Params(64, 512)]
+    [Params(4, 16, 64, 512)]
     public int Size { get; set; }
 
     [GlobalSetup]

@@ -11,8 +11,16 @@ internal sealed record AttentionFactor(int Node, (int Axis, long Factor)[] Axes,
 /// <summary>A product with the scores or the weights: the other operand, and what comes out.</summary>
 internal sealed record AttentionProduct(int Dot, AttentionFactor Other, AttentionFactor Result);
 
+/// <summary>Weights that are dropped: 0 where a random number u of [0, 1) is below the rate, and scaled elsewhere.</summary>
+/// <param name="Key">The key of the random numbers.</param>
+/// <param name="Rate">The rate.</param>
+/// <param name="Scale">What the weights that are kept are multiplied by.</param>
+/// <param name="Numbers">The random numbers, an element a query and key.</param>
+/// <param name="Keep">The node that says which weights are kept.</param>
+internal sealed record AttentionDropout(int Key, double Rate, double Scale, AttentionFactor Numbers, int Keep);
+
 /// <summary>
-/// softmax(q · kᵀ) · v, as the nodes of a graph: scores, where a mask is true; their exponentials over the row's sum; a product with the values. And its
+/// softmax(q · kᵀ) · v, as the nodes of a graph: scores, where a mask is true; their exponentials over the row's sum, some of them dropped; a product with the values. And its
 /// derivative. All values with an element a query and key are within: one kernel computes them a few rows at a time. Labels are the axes of
 /// the scores.
 /// </summary>
@@ -44,6 +52,9 @@ internal sealed class AttentionPattern
 
     /// <summary>Whether a row whose largest score is infinite is as it is, and one that sums to 0 gives zeros: the softmax of what a mask leaves.</summary>
     public bool IsGuarded { get; private set; }
+
+    /// <summary>The dropping of weights, or null.</summary>
+    public AttentionDropout? Dropout { get; private set; }
 
     /// <summary>weights · values; null where only the derivative wants the weights.</summary>
     public AttentionProduct? Mixed { get; private set; }
@@ -137,7 +148,7 @@ internal sealed class AttentionPattern
         Within(weights);
         var quotient = Only(divisor, id => id != weights && Is<Div>(id, out _) && graph.Args(id)[1] == divisor);
         var products = new List<AttentionProduct>();
-        if (!Products(weights, labels, products))
+        if (!Products(Dropped(weights), labels, products))
             return false;
         Mixed = products.Find(p => p.Result.Axes[Key].Axis < 0 && Has(p.Result, label => label != Key));
         if (Mixed is not null)
@@ -149,11 +160,45 @@ internal sealed class AttentionPattern
         return quotient < 0 ? Mixed is not null && products.Count == 0 : products.Count == 1 && MatchDerivative(exp, weights, mask, isZero, quotient, products[0]);
     }
 
-    /// <summary>With w the weights, e the exponentials and l their sum: g = w̄ / l, (g − Σ g · w) · e, 0 where the mask is false.</summary>
+    /// <summary>What the values are multiplied with: the weights, or what dropping leaves of them.</summary>
+    private int Dropped(int weights)
+    {
+        var scaled = Only(weights, id => Is<Mul>(id, out _) && graph.IsNumber(Other(id, weights), out _));
+        var dropped = scaled < 0 ? -1 : Only(scaled, id => Is<Select>(id, out _) && graph.Args(id)[1] == scaled && IsNumber(graph.Args(id)[2], 0));
+        if (dropped < 0)
+            return weights;
+        var keep = graph.Args(dropped)[0];
+        if (graph.Node(keep).Op is not Compare { Kind: Comparison.Ge } || !graph.IsNumber(graph.Args(keep)[1], out var rate) || !Is<Mul>(graph.Args(keep)[0], out var uniform))
+            return weights;
+        var number = graph.Args(uniform)[0];
+        if (!IsNumber(graph.Args(uniform)[1], Rng.Unit) || !Is<Cast>(number, out _) || graph.Kind(graph.Args(number)[0]) != OpKind.RngBits)
+            return weights;
+        var bits = graph.Args(number)[0];
+        Within(scaled, dropped, keep, uniform, number, bits);
+        graph.IsNumber(Other(scaled, weights), out var scale);
+        Dropout = new AttentionDropout(graph.Args(bits)[0], rate.Real, scale.Real, new AttentionFactor(bits, Spread(labels), -1), keep);
+        return dropped;
+    }
+
+    /// <summary>The other operand.</summary>
+    private int Other(int id, int operand) => graph.Args(id)[graph.Args(id)[0] == operand ? 1 : 0];
+
+    /// <summary>With w the weights before any is dropped, e the exponentials and l their sum: g = w̄ / l, (g − Σ g · w) · e, 0 where the mask is false.</summary>
     private bool MatchDerivative(int exp, int weights, int mask, int isZero, int quotient, AttentionProduct toValues)
     {
         Within(quotient);
         var weightsBar = graph.Args(quotient)[0];
+        if (Dropout is { } dropout)
+        {
+            if (!Is<Mul>(weightsBar, out var scaled))
+                return false;
+            var kept = graph.Args(scaled)[IsNumber(graph.Args(scaled)[0], dropout.Scale) ? 1 : 0];
+            if (!IsNumber(Other(scaled, kept), dropout.Scale) || !Is<Select>(kept, out _) || graph.Args(kept)[0] != dropout.Keep || !IsNumber(graph.Args(kept)[2], 0))
+                return false;
+            Within(scaled, kept);
+            weightsBar = graph.Args(kept)[1];
+        }
+
         if (Down(weightsBar) is not { } dot || Up(weightsBar) is not { } axes)
             return false;
         Within(dot);
@@ -214,7 +259,7 @@ internal sealed class AttentionPattern
         Derivative = (cotangent, values, toValues, toQueries, toKeys);
         outputs.AddRange([toValues.Dot, toQueries.Dot, toKeys.Dot]);
         DerivativeAt = Math.Min(toValues.Dot, Math.Min(toQueries.Dot, toKeys.Dot));
-        int[] inputs = [Queries.Node, Keys.Node, cotangent.Node, values.Node, toValues.Other.Node, toQueries.Other.Node, toKeys.Other.Node];
+        int[] inputs = [.. Dropout is { } drops ? [drops.Key] : Array.Empty<int>(), Queries.Node, Keys.Node, cotangent.Node, values.Node, toValues.Other.Node, toQueries.Other.Node, toKeys.Other.Node];
         return inputs.All(IsReady);
     }
 

@@ -46,12 +46,13 @@ internal sealed partial class Planner
             [.. units.Select(l => pattern.Sizes[l])], shared.Aggregate(1L, (product, l) => product * pattern.Sizes[l]), (int)pattern.Sizes[pattern.Query], (int)pattern.Sizes[pattern.Key],
             queries.Dims[pattern.Queries.Feature], graph.Dims(product.Dot)[product.Result.Feature], pattern.IsGuarded,
             ByQuery(pattern.Queries, queries), ByKey(pattern.Keys, keys), values is null ? null : ByKey(product.Other, values),
-            mask is null ? null : Of(pattern.Mask!, mask, pattern.Query, pattern.Key));
-        Operand[] masks = mask is null ? [] : [At(mask)];
+            mask is null ? null : Of(pattern.Mask!, mask, pattern.Query, pattern.Key),
+            pattern.Dropout is { } drops ? new AttentionDrops(drops.Rate, drops.Scale, Of(drops.Numbers, RowMajor(graph.Dims(drops.Numbers.Node)), pattern.Query, pattern.Key)) : null);
+        Operand[] extras = [.. mask is null ? [] : new[] { At(mask) }, .. pattern.Dropout is { } random ? new[] { At(Resolve(random.Key)) } : []];
         if (mixed is not null)
         {
             var target = Rows(mixed);
-            Add(new AttentionInstruction(id, graph.Type(id), plan, ByQuery(mixed.Result, target), [At(queries), At(keys), At(values!), .. masks, At(target)]));
+            Add(new AttentionInstruction(id, graph.Type(id), plan, ByQuery(mixed.Result, target), [At(queries), At(keys), At(values!), .. extras, At(target)]));
             return;
         }
 
@@ -62,7 +63,7 @@ internal sealed partial class Planner
         var gradient = new AttentionGradientPlan(
             plan, ByQuery(bar.Cotangent, cotangent), ByKey(bar.Values, valued), ByQuery(bar.ToValues.Other, toValues), ByKey(bar.ToQueries.Other, toQueries), ByQuery(bar.ToKeys.Other, toKeys),
             ByKey(bar.ToValues.Result, valueBar), ByQuery(bar.ToQueries.Result, queryBar), ByKey(bar.ToKeys.Result, keyBar));
-        Operand[] operands = [At(queries), At(keys), At(cotangent), At(valued), At(toValues), At(toQueries), At(toKeys), .. masks, At(valueBar), At(queryBar), At(keyBar)];
+        Operand[] operands = [At(queries), At(keys), At(cotangent), At(valued), At(toValues), At(toQueries), At(toKeys), .. extras, At(valueBar), At(queryBar), At(keyBar)];
         Add(new AttentionGradientInstruction([bar.ToValues.Dot, bar.ToQueries.Dot, bar.ToKeys.Dot], graph.Type(id), gradient, operands));
 
         AttentionStrides ByQuery(AttentionFactor factor, View view) => Of(factor, view, pattern.Query, -1);
@@ -72,6 +73,9 @@ internal sealed partial class Planner
         AttentionStrides Of(AttentionFactor factor, View view, int row, int column) =>
             new([.. units.Select(l => StrideOf(factor, view, l))], StrideOf(factor, view, row), column >= 0 ? StrideOf(factor, view, column) : view.Strides[factor.Feature]);
     }
+
+    /// <summary>How the elements of a tensor that is nowhere stored are numbered.</summary>
+    private static View RowMajor(int[] dims) => new(-1, 0, dims, View.RowMajor(dims));
 
     private static long StrideOf(AttentionFactor factor, View view, int label) => factor.Axes[label] is { Axis: >= 0 } place ? view.Strides[place.Axis] * place.Factor : 0;
 

@@ -23,6 +23,12 @@ internal sealed record AttentionStrides(long[] Units, long Row, long Column)
     }
 }
 
+/// <summary>Weights set to 0 where their random number, as <see cref="Philox"/> draws it, is below the rate.</summary>
+/// <param name="Rate">The rate.</param>
+/// <param name="Scale">What the others are multiplied by.</param>
+/// <param name="Numbers">How the random numbers are numbered: those of a row one after the other.</param>
+internal sealed record AttentionDrops(double Rate, double Scale, AttentionStrides Numbers);
+
 /// <summary>softmax(Q·Kᵀ, of what a mask shows)·V for units: heads of rows of a batch.</summary>
 /// <param name="Units">The sizes of the axes of units; those that share keys and values come last.</param>
 /// <param name="Shared">The number of units that share keys and values.</param>
@@ -33,15 +39,20 @@ internal sealed record AttentionStrides(long[] Units, long Row, long Column)
 /// <param name="IsGuarded">Whether a row that sees nothing gives zeros rather than NaN.</param>
 /// <param name="Value">The strides of V; null in the derivative, which takes its own.</param>
 /// <param name="Mask">The strides of the mask, whose rows are contiguous, or null.</param>
-internal sealed record AttentionPlan(long[] Units, long Shared, int Queries, int Keys, int Size, int ValueSize, bool IsGuarded, AttentionStrides Query, AttentionStrides Key, AttentionStrides? Value, AttentionStrides? Mask)
+/// <param name="Drops">What is dropped of the weights, or null.</param>
+internal sealed record AttentionPlan(
+    long[] Units, long Shared, int Queries, int Keys, int Size, int ValueSize, bool IsGuarded, AttentionStrides Query, AttentionStrides Key, AttentionStrides? Value, AttentionStrides? Mask, AttentionDrops? Drops = null)
 {
     public long Count => Units.Aggregate(1L, (product, size) => product * size);
 
-    public string Text => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{Count} of {Queries} x {Keys} x {Size}{(Mask is null ? "" : ", masked")}{(Shared == 1 ? "" : $", {Shared} share keys")}");
+    /// <summary>Operands that not every attention has: the mask, and the key of random numbers.</summary>
+    public int Extras => (Mask is null ? 0 : 1) + (Drops is null ? 0 : 1);
+
+    public string Text => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{Count} of {Queries} x {Keys} x {Size}{(Mask is null ? "" : ", masked")}{(Drops is null ? "" : ", dropped")}{(Shared == 1 ? "" : $", {Shared} share keys")}");
 }
 
 /// <summary>Attention.</summary>
-/// <param name="operands">Q, K, V, the mask if there is one; the result.</param>
+/// <param name="operands">Q, K, V, the mask if there is one, the key of random numbers if weights are dropped; the result.</param>
 internal sealed class AttentionInstruction(int node, DType type, AttentionPlan plan, AttentionStrides result, Operand[] operands) : Instruction(node, operands, operands.Length - 1)
 {
     public override string Name => $"attention {plan.Text}";
@@ -59,11 +70,12 @@ internal sealed class AttentionInstruction(int node, DType type, AttentionPlan p
         where T : unmanaged
     {
         private readonly IAttention<T> attention = AttentionBlocks.Of<T>();
-        private readonly T* query = (T*)pointers[0], key = (T*)pointers[1], value = (T*)pointers[2], target = (T*)pointers[plan.Mask is null ? 3 : 4];
+        private readonly T* query = (T*)pointers[0], key = (T*)pointers[1], value = (T*)pointers[2], target = (T*)pointers[3 + plan.Extras];
         private readonly byte* mask = plan.Mask is null ? null : (byte*)pointers[3];
+        private readonly ulong* random = plan.Drops is null ? null : (ulong*)pointers[2 + plan.Extras];
         private readonly long chunks = Chunks(plan, pool);
 
-        protected override void Run(long start, long end) => attention.Forward(plan, result, start, end, chunks, query, key, value, mask, target);
+        protected override void Run(long start, long end) => attention.Forward(plan, result, start, end, chunks, query, key, value, mask, random, target);
 
         private static long Chunks(AttentionPlan plan, WorkerPool pool) =>
             pool.Threads == 1 || plan.Count >= 2 * pool.Threads ? 1 : Math.Min(plan.Queries, OverlappedPlan.Ceiling(2 * pool.Threads, plan.Count));
@@ -81,7 +93,7 @@ internal sealed record AttentionGradientPlan(
     AttentionStrides ValueBar, AttentionStrides QueryBar, AttentionStrides KeyBar);
 
 /// <summary>The derivative of attention, which computes the weights again.</summary>
-/// <param name="operands">Q, K, then as the plan names them, the mask if there is one; the cotangents of V, Q and K.</param>
+/// <param name="operands">Q, K, then as the plan names them, the mask if there is one, the key of random numbers if weights are dropped; the cotangents of V, Q and K.</param>
 /// <param name="nodes">The nodes of the three cotangents.</param>
 internal sealed class AttentionGradientInstruction(int[] nodes, DType type, AttentionGradientPlan plan, Operand[] operands) : Instruction(nodes[0], operands, operands.Length - 3)
 {
@@ -99,7 +111,7 @@ internal sealed class AttentionGradientInstruction(int[] nodes, DType type, Atte
         where T : unmanaged
     {
         private readonly IAttention<T> attention = AttentionBlocks.Of<T>();
-        private readonly int outputs = plan.Forward.Mask is null ? 7 : 8;
+        private readonly int outputs = 7 + plan.Forward.Extras;
 
         protected override void Run(long start, long end)
         {
@@ -112,7 +124,8 @@ internal sealed class AttentionGradientInstruction(int[] nodes, DType type, Atte
                 ToValues = (T*)pointers[4],
                 ToQueries = (T*)pointers[5],
                 ToKeys = (T*)pointers[6],
-                Mask = outputs == 7 ? null : (byte*)pointers[7],
+                Mask = plan.Forward.Mask is null ? null : (byte*)pointers[7],
+                Random = plan.Forward.Drops is null ? null : (ulong*)pointers[outputs - 1],
                 ValueBar = (T*)pointers[outputs],
                 QueryBar = (T*)pointers[outputs + 1],
                 KeyBar = (T*)pointers[outputs + 2],
@@ -134,6 +147,7 @@ internal unsafe struct AttentionOperands<T>
     public T* ToQueries;
     public T* ToKeys;
     public byte* Mask;
+    public ulong* Random;
     public T* ValueBar;
     public T* QueryBar;
     public T* KeyBar;
@@ -144,7 +158,7 @@ internal unsafe interface IAttention<T>
     where T : unmanaged
 {
     /// <summary>Pieces <paramref name="start"/> to <paramref name="end"/> of the result: each is one of so many parts of the rows of a unit.</summary>
-    void Forward(AttentionPlan plan, AttentionStrides result, long start, long end, long parts, T* query, T* key, T* value, byte* mask, T* target);
+    void Forward(AttentionPlan plan, AttentionStrides result, long start, long end, long parts, T* query, T* key, T* value, byte* mask, ulong* random, T* target);
 
     /// <summary>The cotangents of units <paramref name="start"/> to <paramref name="end"/>, which begin and end where shared keys do.</summary>
     void Backward(AttentionGradientPlan plan, long start, long end, in AttentionOperands<T> operands);
@@ -184,12 +198,15 @@ internal sealed unsafe class AttentionBlock<T, V, S> : IAttention<T>
 
     private static int TileColumns => GemmBlock<T, V, S>.TileColumns;
 
-    public void Forward(AttentionPlan plan, AttentionStrides result, long start, long end, long parts, T* query, T* key, T* value, byte* mask, T* target)
+    public void Forward(AttentionPlan plan, AttentionStrides result, long start, long end, long parts, T* query, T* key, T* value, byte* mask, ulong* random, T* target)
     {
         var (mostRows, width) = Block(plan);
         var strides = plan.Value!;
-        var scores = (T*)Scratch.GetOuter(Bytes(plan, width * mostRows, PackedCount(plan.Keys, plan.Size)));
-        var keys = scores + (width * mostRows);
+        var tile = width * mostRows;
+        var tiles = plan.Drops is null ? 1 : 2;
+        var scores = (T*)Scratch.GetOuter(Bytes(plan, tiles * tile, PackedCount(plan.Keys, plan.Size)));
+        var factors = scores + tile;
+        var keys = scores + (tiles * tile);
         var block = new Rows(plan, mask, (SeenKeys*)(keys + PackedCount(plan.Keys, plan.Size)), scores, width);
         for (var piece = start; piece < end; piece++)
         {
@@ -207,6 +224,12 @@ internal sealed unsafe class AttentionBlock<T, V, S> : IAttention<T>
                 var rows = Math.Min(step, last - i);
                 var seen = block.Seen(i, rows, skips);
                 block.Weights(q, keys, i, rows, seen);
+                if (plan.Drops is not null)
+                {
+                    block.Draw(factors, *random, unit, i, rows, seen);
+                    block.Drop(scores, factors, rows, seen);
+                }
+
                 GemmBlock<T, V, S>.Multiply(
                     rows, plan.ValueSize, seen.End - seen.Start, scores, (nint)width, 1, v + (seen.Start * strides.Row), (nint)strides.Row, (nint)strides.Column,
                     to + (i * result.Row), (nint)result.Row, false);
@@ -220,9 +243,11 @@ internal sealed unsafe class AttentionBlock<T, V, S> : IAttention<T>
         var (mostRows, width) = Block(forward);
         var tile = width * mostRows;
         var packed = PackedCount(forward.Keys, forward.Size);
-        var scores = (T*)Scratch.GetOuter(Bytes(forward, 2 * tile, packed + PackedCount(forward.Keys, forward.ValueSize)));
+        var tiles = forward.Drops is null ? 2 : 3;
+        var scores = (T*)Scratch.GetOuter(Bytes(forward, tiles * tile, packed + PackedCount(forward.Keys, forward.ValueSize)));
         var scoresBar = scores + tile;
-        var keys = scoresBar + tile;
+        var factors = scoresBar + tile;
+        var keys = scores + (tiles * tile);
         var packedValues = keys + packed;
         var block = new Rows(forward, all.Mask, (SeenKeys*)(packedValues + PackedCount(forward.Keys, forward.ValueSize)), scores, width);
         var step = (int)OverlappedPlan.Even(forward.Queries, mostRows);
@@ -267,7 +292,15 @@ internal sealed unsafe class AttentionBlock<T, V, S> : IAttention<T>
                         packedValues + ((long)seen.Start * forward.ValueSize), scoresBar, (nint)width);
                 }
 
+                if (forward.Drops is not null)
+                {
+                    block.Draw(factors, *all.Random, unit, i, rows, seen);
+                    block.Drop(scoresBar, factors, rows, seen);
+                }
+
                 block.Differentiate(scoresBar, i, rows, seen);
+                if (forward.Drops is not null)
+                    block.Drop(scores, factors, rows, seen);
                 GemmBlock<T, V, S>.Multiply(
                     rows, forward.Size, columns, scoresBar, (nint)width, 1, toQueries + (seen.Start * plan.ToQueries.Row), (nint)plan.ToQueries.Row, (nint)plan.ToQueries.Column,
                     queryBar + (i * plan.QueryBar.Row), (nint)plan.QueryBar.Row, false);
@@ -404,6 +437,48 @@ internal sealed unsafe class AttentionBlock<T, V, S> : IAttention<T>
                 // Where the mask is false a weight is 0, and so is the product, unless something is not finite.
                 if (plan.Mask is not null && !T.IsFinite(sum))
                     Fill(line, first + row, range, T.Zero);
+            }
+        }
+
+        /// <summary>What the weights of some rows are multiplied by when some are dropped: 0, or the scale. Every number is drawn by its place, whatever the rows and ranges.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Draw(T* factors, ulong key, long unit, int first, int rows, (int Start, int End) range)
+        {
+            var drops = plan.Drops!;
+            var index = drops.Numbers.Locate(plan.Units, unit) + (first * drops.Numbers.Row) + range.Start;
+            var scale = Vector512.Create(T.CreateTruncating(drops.Scale));
+
+            // A number is kept, if bits · 2⁻²⁴ ≥ rate: exact in any floating type, and so is this.
+            var least = Vector512.Create((int)Math.Clamp(Math.Ceiling(double.CreateTruncating(T.CreateTruncating(drops.Rate)) * (1 << 24)), 0, 1 << 24));
+            for (var row = 0; row < rows; row++, index += drops.Numbers.Row, factors += width)
+            {
+                for (nint j = 0; j < range.End - range.Start; j += Vector512<int>.Count)
+                {
+                    var isKept = Vector512.GreaterThanOrEqual(FusedLanes.Bits24(key, index + j), least);
+                    if (typeof(T) == typeof(float))
+                    {
+                        (isKept.As<int, T>() & scale).Store(factors + j);
+                    }
+                    else
+                    {
+                        (Vector512.WidenLower(isKept).As<long, T>() & scale).Store(factors + j);
+                        (Vector512.WidenUpper(isKept).As<long, T>() & scale).Store(factors + j + Vector512<T>.Count);
+                    }
+                }
+            }
+        }
+
+        /// <summary>Drops where the factor is 0, whatever is there, and multiplies elsewhere.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Drop(T* lines, T* factors, int rows, (int Start, int End) range)
+        {
+            for (var row = 0; row < rows; row++, lines += width, factors += width)
+            {
+                for (nint j = 0; j < range.End - range.Start; j += Vector512<T>.Count)
+                {
+                    var factor = Vector512.Load(factors + j);
+                    Vector512.ConditionalSelect(Vector512.Equals(factor, Vector512<T>.Zero), Vector512<T>.Zero, Vector512.Load(lines + j) * factor).Store(lines + j);
+                }
             }
         }
 

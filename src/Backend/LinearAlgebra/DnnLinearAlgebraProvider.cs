@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.InteropServices;
 using MathNet.Numerics;
 using MathNet.Numerics.LinearAlgebra.Factorization;
 using MathNet.Numerics.Providers.LinearAlgebra;
@@ -56,28 +55,12 @@ public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
         MatrixMultiplyWithUpdate(Transpose.DontTranspose, Transpose.DontTranspose, Complex32.One, x, rowsX, columnsX, y, rowsY, columnsY, Complex32.Zero, result);
 
     /// <inheritdoc/>
-    public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, Complex alpha, Complex[] a, int rowsA, int columnsA, Complex[] b, int rowsB, int columnsB, Complex beta, Complex[] c)
-    {
-        var (real, imaginary) = Parts<double, Complex>(transposeA, transposeB, alpha == Complex.Zero, a, rowsA, columnsA, b, rowsB, columnsB, c, &Gemm.Multiply);
-        var (isPlain, isNew) = (alpha == Complex.One, beta == Complex.Zero);
-        for (var i = 0; i < c.Length; i++)
-        {
-            var product = new Complex(real[i], imaginary[i]);
-            c[i] = isPlain && isNew ? product : alpha * product + (isNew ? Complex.Zero : beta * c[i]);
-        }
-    }
+    public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, Complex alpha, Complex[] a, int rowsA, int columnsA, Complex[] b, int rowsB, int columnsB, Complex beta, Complex[] c) =>
+        Multiply<double, Complex>(transposeA, transposeB, (alpha.Real, alpha.Imaginary), a, rowsA, columnsA, b, rowsB, columnsB, (beta.Real, beta.Imaginary), c, &Gemm.Multiply);
 
     /// <inheritdoc/>
-    public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, Complex32 alpha, Complex32[] a, int rowsA, int columnsA, Complex32[] b, int rowsB, int columnsB, Complex32 beta, Complex32[] c)
-    {
-        var (real, imaginary) = Parts<float, Complex32>(transposeA, transposeB, alpha == Complex32.Zero, a, rowsA, columnsA, b, rowsB, columnsB, c, &Gemm.Multiply);
-        var (isPlain, isNew) = (alpha == Complex32.One, beta == Complex32.Zero);
-        for (var i = 0; i < c.Length; i++)
-        {
-            var product = new Complex32(real[i], imaginary[i]);
-            c[i] = isPlain && isNew ? product : alpha * product + (isNew ? Complex32.Zero : beta * c[i]);
-        }
-    }
+    public void MatrixMultiplyWithUpdate(Transpose transposeA, Transpose transposeB, Complex32 alpha, Complex32[] a, int rowsA, int columnsA, Complex32[] b, int rowsB, int columnsB, Complex32 beta, Complex32[] c) =>
+        Multiply<float, Complex32>(transposeA, transposeB, (alpha.Real, alpha.Imaginary), a, rowsA, columnsA, b, rowsB, columnsB, (beta.Real, beta.Imaginary), c, &Gemm.Multiply);
 
     private static (int M, int N, int K) Sizes<T>(Transpose transposeA, Transpose transposeB, T[] a, int rowsA, int columnsA, T[] b, int rowsB, int columnsB, T[] c)
     {
@@ -93,56 +76,15 @@ public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
         return (m, n, k);
     }
 
-    // The real and imaginary parts of op(a)·op(b), zeros where the product is not wanted.
-    private (T[] Real, T[] Imaginary) Parts<T, TComplex>(
-        Transpose transposeA, Transpose transposeB, bool isUnused, TComplex[] a, int rowsA, int columnsA, TComplex[] b, int rowsB, int columnsB, TComplex[] c,
+    private void Multiply<T, TComplex>(
+        Transpose transposeA, Transpose transposeB, (T, T) alpha, TComplex[] a, int rowsA, int columnsA, TComplex[] b, int rowsB, int columnsB, (T, T) beta, TComplex[] c,
         delegate*<in MatrixProductArgs<T>, WorkerPool?, void> gemm)
         where T : unmanaged, INumber<T>
         where TComplex : unmanaged
     {
         var (m, n, k) = Sizes(transposeA, transposeB, a, rowsA, columnsA, b, rowsB, columnsB, c);
-        var (real, imaginary) = (new T[c.Length], new T[c.Length]);
-        if (isUnused)
-            return (real, imaginary);
-        var (second, third) = (new T[c.Length], new T[c.Length]);
-        var ((realA, imaginaryA), (realB, imaginaryB)) = (Split<T, TComplex>(a), Split<T, TComplex>(b));
-        Product(realA, realB, real);
-        Product(imaginaryA, imaginaryB, second);
-        Product(realA, imaginaryB, imaginary);
-        Product(imaginaryA, realB, third);
-        var (signA, signB) = (Sign(transposeA), Sign(transposeB));
-        for (var i = 0; i < real.Length; i++)
-            (real[i], imaginary[i]) = (real[i] - signA * signB * second[i], signB * imaginary[i] + signA * third[i]);
-        return (real, imaginary);
-
-        static T Sign(Transpose transpose) => transpose == Transpose.ConjugateTranspose ? -T.One : T.One;
-
-        void Product(T[] partA, T[] partB, T[] target)
-        {
-            fixed (T* pa = partA, pb = partB, pc = target)
-            {
-                gemm(
-                    new MatrixProductArgs<T>(n, m, k, pb, pa, pc)
-                    {
-                        ARow = transposeB == Transpose.DontTranspose ? k : 1,
-                        ACol = transposeB == Transpose.DontTranspose ? 1 : n,
-                        BRow = transposeA == Transpose.DontTranspose ? m : 1,
-                        BCol = transposeA == Transpose.DontTranspose ? 1 : k,
-                    },
-                    pool);
-            }
-        }
-    }
-
-    private static (T[] Real, T[] Imaginary) Split<T, TComplex>(TComplex[] values)
-        where T : unmanaged
-        where TComplex : unmanaged
-    {
-        var parts = MemoryMarshal.Cast<TComplex, T>(values);
-        var (real, imaginary) = (new T[values.Length], new T[values.Length]);
-        for (var i = 0; i < real.Length; i++)
-            (real[i], imaginary[i]) = (parts[2 * i], parts[2 * i + 1]);
-        return (real, imaginary);
+        fixed (TComplex* pa = a, pb = b, pc = c)
+            ComplexProduct<T>.Multiply(transposeA, transposeB, m, n, k, alpha, (T*)pa, (T*)pb, beta, (T*)pc, gemm, pool);
     }
 
     // c = alpha·op(a)·op(b) + beta·c, column-major: the row-major product cᵀ = op(b)ᵀ·op(a)ᵀ. beta = 0 does not read c, alpha = 0 neither a nor b.
@@ -153,27 +95,37 @@ public sealed unsafe class DnnLinearAlgebraProvider(WorkerPool? pool = null)
     {
         var (m, n, k) = Sizes(transposeA, transposeB, a, rowsA, columnsA, b, rowsB, columnsB, c);
         var (plainA, plainB) = (transposeA == Transpose.DontTranspose, transposeB == Transpose.DontTranspose);
-        var direct = alpha == T.One && (T.IsZero(beta) || beta == T.One) && !ReferenceEquals(a, c) && !ReferenceEquals(b, c);
-        var product = direct ? c : new T[c.Length];
-        if (!T.IsZero(alpha))
+        var isVector = n == 1 && !plainA;
+        var isDirect = alpha == T.One && (T.IsZero(beta) || (beta == T.One && !isVector)) && !ReferenceEquals(a, c) && !ReferenceEquals(b, c);
+        fixed (T* pa = a, pb = b, pc = c)
         {
-            fixed (T* pa = a, pb = b, pc = product)
+            var product = isDirect ? pc : (T*)Scratch.GetOuter((nuint)c.Length * (nuint)sizeof(T));
+            if (T.IsZero(alpha))
+            {
+                new Span<T>(product, c.Length).Clear();
+            }
+            else if (isVector)
+            {
+                for (nint i = 0; i < m; i++)
+                    product[i] = DotProduct<T>.Of(k, pa + i * k, pb);
+            }
+            else
             {
                 gemm(
-                    new MatrixProductArgs<T>(n, m, k, pb, pa, pc)
+                    new MatrixProductArgs<T>(n, m, k, pb, pa, product)
                     {
                         ARow = plainB ? k : 1,
                         ACol = plainB ? 1 : n,
                         BRow = plainA ? m : 1,
                         BCol = plainA ? 1 : k,
-                        Accumulate = direct && !T.IsZero(beta),
+                        Accumulate = isDirect && !T.IsZero(beta),
                     },
                     pool);
             }
-        }
 
-        for (var i = 0; !direct && i < c.Length; i++)
-            c[i] = T.IsZero(beta) ? alpha * product[i] : alpha * product[i] + beta * c[i];
+            for (var i = 0; !isDirect && i < c.Length; i++)
+                c[i] = T.IsZero(beta) ? alpha * product[i] : alpha * product[i] + beta * c[i];
+        }
     }
 }
 

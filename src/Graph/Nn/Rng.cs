@@ -3,7 +3,8 @@ namespace Dnn.Graph;
 /// <summary>Random tensors as functions of a key.</summary>
 public static class Rng
 {
-    private const double Unit = 1.0 / (1 << 24);
+    /// <summary>The step from one uniform number to the next: 2⁻²⁴.</summary>
+    public const double Unit = 1.0 / (1 << 24);
 
     /// <summary>Uniform in [0, 1), in steps of 2⁻²⁴.</summary>
     public static Expr Uniform(Expr key, Shape shape) => Bits(key, shape).Cast(DType.Float) * Unit;

@@ -6,6 +6,8 @@ namespace Dnn.Backend.Tests;
 /// <summary>Attention in one kernel and its derivative in another, against the reference: they stand in for the graph's own operations.</summary>
 public class AttentionTests
 {
+    private const long DropKey = 0x123456789abcde;
+
     private Dictionary<Expr, double[]> values = [];
     private Random random = new(3);
 
@@ -65,6 +67,77 @@ public class AttentionTests
             Assert.Equal(2, Kernels(graph.Roots));
             Compare.WithReference(graph.Roots, values, scales: graph.Scales, tolerance: 64);
         }
+    }
+
+    [Fact]
+    public void Dropped_weights_are_those_of_the_reference()
+    {
+        for (var seed = 0; seed < 60; seed++)
+        {
+            (random, values) = (new(seed), []);
+            var rate = new[] { 0.1, 0.5, 0.9, random.NextDouble() }[seed % 4];
+            var groups = random.Next(1, 4);
+            int[] sizes = [random.Next(1, 4), random.Next(8, 70), random.Next(8, 70), groups, groups == 1 ? 1 : random.Next(1, 4), random.Next(1, 40), random.Next(1, 40)];
+            var graph = Make(sizes, (Kind)random.Next(5), random.Next(2) == 0, rate);
+            Assert.Equal(2, Kernels(graph.Roots));
+            Compare.WithReference(graph.Roots, values, scales: graph.Scales, tolerance: 64);
+            Assert.Equal(1, Kernels(graph.Roots[..1]));
+            Compare.WithReference(graph.Roots[..1], values, scales: graph.Scales[..1], tolerance: 64);
+        }
+    }
+
+    /// <summary>A weight of 1 / keys a query, so that what comes out says which weights were dropped.</summary>
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(0.5)]
+    [InlineData(0.9)]
+    public void Random_numbers_are_those_of_their_places(double rate)
+    {
+        const int queries = 37, keys = 41;
+        var graph = Make([2, queries, keys, 2, 2, 3, keys], Kind.Open, false, rate);
+        Array.Clear(values[graph.Operands[0]]);
+        var v = values[graph.Operands[2]];
+        Array.Clear(v);
+        for (var i = 0; i < v.Length; i += keys)
+            v[i + (i / (2 * keys) % keys)] = keys;
+        var data = graph.Operands.ToDictionary(x => x, x => Tensor.Create(values[x], [.. x.Shape.Dims.Select(d => (int)d.Value)]));
+        var y = Evaluator.Evaluate(graph.Roots[..1], data, new PlanOptions { Float = DType.F64, Threads = 2 })[0].AsSpan<double>();
+        for (var i = 0; i < y.Length; i++)
+        {
+            // y is [batch, queries, groups, heads, keys], the numbers [batch, groups, heads, queries, keys].
+            var (key, head, query, batch) = (i % keys, i / keys % 4, i / keys / 4 % queries, i / keys / 4 / queries);
+            var isKept = Philox.Bits24(DropKey, ((((long)batch * 4) + head) * queries + query) * keys + key) >= rate * (1 << 24);
+            Assert.Equal(isKept ? 1 / (1 - rate) : 0, y[i], 1e-12);
+        }
+    }
+
+    [Fact]
+    public void Threads_change_no_bit_of_what_is_dropped()
+    {
+        var graph = Make([1, 75, 61, 1, 2, 16, 9], Kind.Causal, false, 0.3);
+        var data = graph.Operands.ToDictionary(x => x, x => Tensor.Create(values[x], [.. x.Shape.Dims.Select(d => (int)d.Value)]));
+        foreach (var type in new[] { DType.F32, DType.F64 })
+        {
+            var expected = Run(1);
+            Assert.Equal(expected, Run(2));
+            Assert.Equal(expected, Run(3));
+
+            byte[] Run(int threads) => [.. Evaluator.Evaluate(graph.Roots, data, new PlanOptions { Float = type, Threads = threads }).SelectMany(t => type == DType.F32
+                ? System.Runtime.InteropServices.MemoryMarshal.AsBytes(t.AsSpan<float>()).ToArray()
+                : System.Runtime.InteropServices.MemoryMarshal.AsBytes(t.AsSpan<double>()).ToArray())];
+        }
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(1)]
+    public void A_step_with_dropout_stores_nothing_with_an_element_a_query_and_key(int groups)
+    {
+        const int batch = 3, heads = 2, length = 64;
+        var model = Model.Build("Drops", m => m.Loss(m.Input("x", batch, length, 4).TransformerBlock(heads, mlp: 1, causal: true, dropout: 0.1, kvHeads: groups).Square().Mean()));
+        var plan = Plan.Compile(TrainingStep.Gradients(model, training: true).Simplify(model.Provenance), new Dictionary<string, long>(), new PlanOptions { Threads = 1 });
+        Assert.Equal(2, plan.Code.Count(instruction => instruction.Name.StartsWith("attention", StringComparison.Ordinal)));
+        Assert.All(plan.Values, value => Assert.True(value.Bytes < batch * heads * length * length, $"{value.Bytes} bytes"));
     }
 
     [Theory]
@@ -151,7 +224,7 @@ public class AttentionTests
         fixed (double* qs = q, ks = k, vs = v, bars = bar, ys = y, qBars = qBar, kBars = kBar, vBars = vBar)
         {
             var attention = AttentionBlocks.Of<double>(path);
-            attention.Forward(plan, rows, 0, 1, 1, qs, ks, vs, null, ys);
+            attention.Forward(plan, rows, 0, 1, 1, qs, ks, vs, null, null, ys);
             attention.Backward(gradient, 0, 1, new AttentionOperands<double>
             {
                 Query = qs,
@@ -184,7 +257,7 @@ public class AttentionTests
     }
 
     /// <summary>The result and the cotangents of queries, keys and values, with bounds of the sums of absolute contributions.</summary>
-    private (Expr[] Roots, Expr[] Scales, Expr Weights, Expr[] Operands) Make(int[] sizes, Kind kind, bool guarded)
+    private (Expr[] Roots, Expr[] Scales, Expr Weights, Expr[] Operands) Make(int[] sizes, Kind kind, bool guarded, double dropout = 0)
     {
         var (batch, queries, keys, groups, heads, size, valueSize) = (sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]);
         // As the layer writes it: with an axis of heads within groups only where there are several.
@@ -201,19 +274,24 @@ public class AttentionTests
         var max = shown.ReduceMax(-1, keep: true).StopGradient();
         var e = (shown - (guarded ? Expr.Where(max.Abs().LessThan(double.PositiveInfinity), max, 0) : max)).Exp();
         var total = e.Sum(-1, keep: true);
-        var weights = (e / (guarded ? Expr.Where(total.EqualTo(0), 1, total) : total)).Reshape(new Shape([batch, .. head.Select(size => Dim.Of(size)), queries, keys]));
-        var y = Patterns.Einsum($"b{h}qk,bk{g}e->bq{h}e", weights, v);
+        var byHead = new Shape([batch, .. head.Select(size => Dim.Of(size)), queries, keys]);
+        var softmax = e / (guarded ? Expr.Where(total.EqualTo(0), 1, total) : total);
+        var keep = dropout == 0 ? null : Rng.Uniform(Expr.Scalar(DropKey, DType.I64), shape).GreaterOrEqual(dropout);
+        var weights = softmax.Reshape(byHead);
+        var dropped = keep is null ? weights : Expr.Where(keep, softmax * (1 / (1 - dropout)), 0).Reshape(byHead);
+        var y = Patterns.Einsum($"b{h}qk,bk{g}e->bq{h}e", dropped, v);
         var roots = Rewriter.Default.Rewrite([y, .. Gradient.Vjp([y], [bar], [q, k, v]).Select(x => x!)]);
 
         var weightsBar = Patterns.Einsum($"bq{h}e,bk{g}e->b{h}qk", bar.Abs(), v.Abs());
+        weightsBar = keep is null ? weightsBar : Expr.Where(keep.Reshape(byHead), weightsBar * (1 / (1 - dropout)), 0);
         var scoresBar = weights * (weightsBar + (weights * weightsBar).Sum(-1, keep: true));
         scoresBar = open is null ? scoresBar : Expr.Where(open.Reshape(scoresBar.Shape), scoresBar, 0);
         Expr[] scales =
         [
-            Patterns.Einsum($"b{h}qk,bk{g}e->bq{h}e", weights, v.Abs()),
+            Patterns.Einsum($"b{h}qk,bk{g}e->bq{h}e", dropped, v.Abs()),
             Patterns.Einsum($"b{h}qk,bk{g}e->bq{h}e", scoresBar, k.Abs()),
             Patterns.Einsum($"b{h}qk,bq{h}e->bk{g}e", scoresBar, q.Abs()),
-            Patterns.Einsum($"b{h}qk,bq{h}e->bk{g}e", weights, bar.Abs()),
+            Patterns.Einsum($"b{h}qk,bq{h}e->bk{g}e", dropped, bar.Abs()),
         ];
         return ([.. roots], scales, weights, [q, k, v, bar]);
     }

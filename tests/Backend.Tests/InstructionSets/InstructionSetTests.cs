@@ -4,8 +4,8 @@ using Xunit;
 namespace Dnn.Backend.Tests;
 
 /// <summary>
-/// Kernels of every kind with instruction sets switched off: products, convolutions and their gradients, vector functions and fused kernels. Their tests
-/// run once more in a process without what is switched off.
+/// Kernels of every kind with instruction sets switched off: products, convolutions and their gradients, vector functions, fused kernels and MathNet's. Their
+/// tests run once more in a process without what is switched off.
 /// </summary>
 public class InstructionSetTests
 {
@@ -15,7 +15,7 @@ public class InstructionSetTests
     [MemberData(nameof(Lesser))]
     public async Task Kernels_hold_with_instruction_sets_switched_off(SimdPath path)
     {
-        Type[] classes = [typeof(VectorMathTests), typeof(FusedKernelTests), typeof(ConvTests)];
+        Type[] classes = [typeof(VectorMathTests), typeof(FusedKernelTests), typeof(ConvTests), typeof(ProviderTests)];
         var start = new ProcessStartInfo("dotnet", [typeof(InstructionSetTests).Assembly.Location, path.ToString(), .. classes.Select(c => c.Name)]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DOTNET_EnableAVX512"] = "0";
         if (path == SimdPath.Portable)
