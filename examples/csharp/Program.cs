@@ -1,6 +1,7 @@
 // Handwritten digits from C#: compose, look, train, predict.
 // dotnet run -c Release --project examples/csharp [-- EPOCHS]
 using Dnn.Backend;
+using Dnn.Dsl;
 using Dnn.Graph;
 
 var epochs = args.Length > 0 ? int.Parse(args[0], System.Globalization.CultureInfo.InvariantCulture) : 20;
@@ -36,6 +37,15 @@ var some = data["validation"].Take("some", [0, 1, 2]);
 var probabilities = predictor.Predict(("features", some["features"]))["probabilities"];
 for (var row = 0; row < 3; row++)
     Console.WriteLine($"{some["label"][row]} seen as {Enumerable.Range(0, 10).MaxBy(k => probabilities[row, k])}");
+
+// A text and a file of weights are all that another program needs.
+var folder = Directory.CreateTempSubdirectory("digits").FullName;
+File.WriteAllText(Path.Combine(folder, "digits.dnn"), model.ToSource());
+result.Best.Save(Path.Combine(folder, "best.safetensors"));
+
+var loaded = new Predictor(Compiler.Load(Path.Combine(folder, "digits.dnn")), Weights.Load(Path.Combine(folder, "best.safetensors")));
+Console.WriteLine($"the same from files: {loaded.Predict(("features", some["features"]))["probabilities"].ToArray<float>().SequenceEqual(probabilities.ToArray<float>())}");
+Directory.Delete(folder, recursive: true);
 
 // The data lies beside the .dnn examples.
 static string DataFolder()

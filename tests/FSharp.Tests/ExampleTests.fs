@@ -29,3 +29,7 @@ let ``the digits program composes, differentiates, trains and predicts`` (assemb
     Assert.Contains("output grad_dense_0_weight = ", output)
     Assert.Contains("epoch 3: loss 0.", output)
     Assert.Contains(" seen as ", output)
+
+[<Fact>]
+let ``a model and its weights come back from files`` () =
+    Assert.Contains("the same from files: True", run "Digits.CSharp" [| "1" |])
