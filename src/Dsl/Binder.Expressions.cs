@@ -33,17 +33,13 @@ internal sealed partial class Binder
                 break;
             case UnarySyntax unary:
                 Expression(unary.Operand);
-                Operand(unary.Operand, unary.Operator.Text());
+                Operands((unary.Operand, unary.Operator.Text()));
                 break;
             case BinarySyntax binary:
                 Expression(binary.First);
-                Operand(binary.First, binary.Rest[0].Operator.Text());
                 foreach (var rest in binary.Rest)
-                {
                     Expression(rest.Operand);
-                    Operand(rest.Operand, rest.Operator.Text());
-                }
-
+                Operands([(binary.First, binary.Rest[0].Operator.Text()), .. binary.Rest.Select(rest => (rest.Operand, rest.Operator.Text()))]);
                 break;
             case PipeSyntax pipe:
                 Expression(pipe.First);
@@ -134,11 +130,17 @@ internal sealed partial class Binder
         }
     }
 
-    /// <summary>An operator is for numbers and tensors: what was meant for a layer is its application.</summary>
-    private void Operand(ExprSyntax operand, string @operator)
+    /// <summary>An operator is for numbers and tensors: what was meant for a layer is its application. One error says it, and none where a layer lacks its arguments.</summary>
+    private void Operands(params ReadOnlySpan<(ExprSyntax Operand, string Operator)> operands)
     {
-        if (NatureOf(operand) == Nature.Layer)
-            Report(LayerArithmetic(operand, @operator));
+        foreach (var (operand, @operator) in operands)
+        {
+            if (NatureOf(operand) != Nature.Layer)
+                continue;
+            if (operand.Bare is not NameSyntax name || !incomplete.Contains(name))
+                Report(LayerArithmetic(operand, @operator));
+            return;
+        }
     }
 
     internal static Diagnostic LayerArithmetic(ExprSyntax operand, string @operator) =>
@@ -194,8 +196,11 @@ internal sealed partial class Binder
         }
     }
 
-    private static Diagnostic NeedsParentheses(NameSyntax name, string why, string required)
+    private readonly HashSet<NameSyntax> incomplete = [];
+
+    private Diagnostic NeedsParentheses(NameSyntax name, string why, string required)
     {
+        incomplete.Add(name);
         var diagnostic = DiagnosticCodes.LayerNeedsParentheses.At(name.Span, $"{why}: `{name.Name.Text}({required})`");
         return required.Length > 0 ? diagnostic : diagnostic.WithFix("add `()`", name.Span.AtEnd, "()");
     }

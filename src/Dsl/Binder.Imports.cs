@@ -6,6 +6,7 @@ namespace Dnn.Dsl;
 internal sealed partial class Binder
 {
     /// <summary>Names that an import with an error would have brought: uses of them are no errors of their own.</summary>
+    /// <summary>Names that something should have given a meaning to, and could not.</summary>
     private readonly List<Identifier> missing = [];
 
     private void Import(ImportSyntax import)

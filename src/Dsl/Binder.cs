@@ -63,6 +63,7 @@ internal sealed partial class Binder
         {
             var broken = BrokenParts.Of(module.Tree);
             var binder = new Binder(binding, module, broken.Names);
+            binder.missing.AddRange(broken.Declared);
             binder.File(module.Tree.Root);
             diagnostics.AddRange(binder.Unexpected().Where(d => !broken.Hides(d)));
         }

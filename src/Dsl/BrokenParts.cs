@@ -16,6 +16,9 @@ internal sealed class BrokenParts
     /// <summary>What follows the name of each declaration: with an error up to there, nobody knows what is declared.</summary>
     private readonly List<int> names = [];
 
+    /// <summary>What each declaration gives a meaning to; no name where it is none of one's own.</summary>
+    private readonly List<Token?> declared = [];
+
     /// <summary>Where lines end that are none within brackets.</summary>
     private readonly Positions lines = [];
 
@@ -46,6 +49,10 @@ internal sealed class BrokenParts
 
     /// <summary>Names in what did not parse: they may be declared there, and their uses elsewhere are no errors of their own.</summary>
     public HashSet<string> Names { get; } = [];
+
+    /// <summary>What is declared there, nobody knows as what: it may have the name of something in the catalog.</summary>
+    public IEnumerable<Identifier> Declared =>
+        broken.Where(part => part >= 0).Select(part => declared[part]).OfType<Token>().Select(t => new Identifier(source.Text[t.Start..t.End], source.Span(t.Start, t.End)));
 
     public static BrokenParts Of(SyntaxTree tree) =>
         new(tree.Source, tree.Diagnostics.Any(d => d.IsError) ? tree.Tokens : [], tree.Diagnostics);
@@ -118,6 +125,7 @@ internal sealed class BrokenParts
             {
                 starts.Add(token.Start);
                 names.Add(tokens[Math.Min(i + 2, tokens.Length - 1)].Start);
+                declared.Add(source.Text[token.Start..token.End] is "layer" or "hyper" or "let" && i + 1 < tokens.Length && tokens[i + 1].Kind == TokenKind.Name ? tokens[i + 1] : null);
             }
 
             if (token.Kind != TokenKind.LeftBrace)

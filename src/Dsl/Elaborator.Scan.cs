@@ -18,14 +18,15 @@ internal sealed partial class Elaborator
         ImmutableArray<Expr> stacked = [];
         return Loop(at, sites, sequences, states, () => Scans.Run(states, sequences, Step, axis, reverse), result =>
         {
-            NameResults(result);
+            NameResults(names, result, states, sequences[0], stacked, axis);
             return new TupleValue([Rebuild(init, result.Next), Rebuild(shape!, result.Outputs)]);
         });
 
         Scans.Step Step(ImmutableArray<Expr> state, ImmutableArray<Expr> element)
         {
             var body = sites[2]!;
-            NameParameters(state, element);
+            NameGiven(names, state, states);
+            NameGiven(names, element, sequences, axis);
             var made = Apply(step, [new Given(Rebuild(init, state), body), new Given(Rebuild(xs, element), body)], body, c);
             if (made is not TupleValue { Items: [var next, var output] })
                 throw Error(DiagnosticCodes.ScanResult, ResultOf(body).Span, $"a step gives a pair of the next state and an output, and this is {made.Describe()}").Note("where only the state counts: (state, xt) => (state2, state2)");
@@ -35,26 +36,25 @@ internal sealed partial class Elaborator
             stacked = [.. Leaves(output).Select(v => Tensor(v, body))];
             return new Scans.Step(becomes, stacked);
         }
+    }
 
-        // States keep their axes; elements lose the axis of the steps, and outputs get it.
-        void NameParameters(ImmutableArray<Expr> state, ImmutableArray<Expr> element)
-        {
-            foreach (var (one, from) in state.Zip(states))
-                names?.Follow(one, from, Enumerable.Range(0, one.Rank));
-            foreach (var (one, from) in element.Zip(sequences))
-                names?.Follow(one, from, Enumerable.Range(0, from.Rank).Where(i => i != from.Shape.Axis(axis)));
-        }
+    /// <summary>Names the axes of what stands for tensors in a step: states keep theirs, elements lose the axis of the steps.</summary>
+    private static void NameGiven(SizeNames? names, IEnumerable<Expr> given, IEnumerable<Expr> tensors, int? axis = null)
+    {
+        foreach (var (one, from) in given.Zip(tensors))
+            names?.Follow(one, from, Enumerable.Range(0, from.Rank).Where(i => axis is null || i != from.Shape.Axis(axis.Value)));
+    }
 
-        void NameResults(Scans.Step result)
+    /// <summary>Names the axes of what a loop gives: last states have those of the first, and outputs get the axis of the steps.</summary>
+    private static void NameResults(SizeNames? names, Scans.Step result, IEnumerable<Expr> states, Expr? sequence, IEnumerable<Expr> stacked, int axis)
+    {
+        NameGiven(names, result.Next, states);
+        foreach (var (one, from) in result.Outputs.Zip(stacked))
         {
-            foreach (var (one, from) in result.Next.Zip(states))
-                names?.Follow(one, from, Enumerable.Range(0, one.Rank));
-            foreach (var (one, from) in result.Outputs.Zip(stacked))
-            {
-                var steps = axis < 0 ? Math.Max(0, one.Rank + axis) : Math.Min(axis, one.Rank - 1);
-                names?.Follow(one, from, Enumerable.Range(0, one.Rank).Select(i => i == steps ? -1 : i < steps ? i : i - 1));
-                names?.Follow(one, sequences[0], Enumerable.Range(0, one.Rank).Select(i => i == steps ? sequences[0].Shape.Axis(axis) : -1));
-            }
+            var steps = axis < 0 ? Math.Max(0, one.Rank + axis) : Math.Min(axis, one.Rank - 1);
+            names?.Follow(one, from, Enumerable.Range(0, one.Rank).Select(i => i == steps ? -1 : i < steps ? i : i - 1));
+            if (sequence is not null)
+                names?.Follow(one, sequence, Enumerable.Range(0, one.Rank).Select(i => i == steps ? sequence.Shape.Axis(axis) : -1));
         }
     }
 
@@ -62,22 +62,31 @@ internal sealed partial class Elaborator
     private Value Scan(CallSyntax call, List<(ExprSyntax Syntax, Value Value)> operands, LayerValue step, ExprSyntax body, Dictionary<string, object> attributes, Context c)
     {
         var given = new OpArguments("scan", attributes);
-        ImmutableArray<Expr> args = [.. operands.Select(o => Tensor(o.Value, o.Syntax))];
+        var (states, sequences) = (0, 0);
+        var names = c.Env.SizeNames;
+        ImmutableArray<Expr> args = [.. operands.Select(o => Tensor(o.Value, o.Syntax))], stacked = [];
         return Loop(call, [], args, [], Make, Value (result) =>
-            result.All is [var only] ? new TensorValue(only) : new TupleValue([.. result.All.Select(e => new TensorValue(e))]));
+        {
+            NameResults(names, result, args, sequences > 0 ? args[states] : null, stacked, axis: 0);
+            return result.All is [var only] ? new TensorValue(only) : new TupleValue([.. result.All.Select(e => new TensorValue(e))]);
+        });
 
         Scans.Step Make()
         {
-            var (states, sequences) = (given.Int("states"), given.Int("sequences"));
+            (states, sequences) = (given.Int("states"), given.Int("sequences"));
             if (states < 0 || sequences < 0 || states + sequences > args.Length)
                 throw new GraphException($"prim.scan: {states} states and {sequences} sequences are more than {args.Length} tensors");
             ImmutableArray<Expr> parameters = [.. args.Select((a, i) => Expr.Variable("parameter", i >= states && i < states + sequences ? a.Shape.RemoveAt(0) : a.Shape, a.DType))];
+            NameGiven(names, parameters[..states], args);
+            NameGiven(names, parameters[states..(states + sequences)], args[states..], axis: 0);
+            NameGiven(names, parameters[(states + sequences)..], args[(states + sequences)..]);
             var made = Apply(step, [.. parameters.Select(p => new Given(new TensorValue(p), body))], body, c);
             ImmutableArray<Expr> results = [.. Leaves(made).Select(v => Tensor(v, body))];
             if (results.Length < states)
                 throw new GraphException($"prim.scan: the step gives {results.Length} of {states} next states");
             CheckStates(parameters[..states], results[..states], body, call);
-            return Scans.Closed(args, parameters, results[..states], results[states..], sequences, given.Sizes("length")[0], given.Number("reverse") != 0);
+            stacked = results[states..];
+            return Scans.Closed(args, parameters, results[..states], stacked, sequences, given.Sizes("length")[0], given.Number("reverse") != 0);
         }
     }
 

@@ -168,7 +168,7 @@ internal static class ArgumentMatcher
         if (piped > 0)
             report(Declared(DiagnosticCodes.TooManyArguments.At(site ?? default, $"{what} takes {Count(slots)}, and gets more through the pipe")));
         ArgumentSyntax? named = null;
-        var isUnknown = false;
+        var (isUnknown, isForeign, isMisplaced) = (false, false, false);
         for (var i = 0; i < arguments.Length; i++)
         {
             var argument = arguments[i];
@@ -187,8 +187,13 @@ internal static class ArgumentMatcher
                 if (slot < 0 || slots[slot].IsVariadic)
                 {
                     isUnknown = true;
-                    report(Declared(DiagnosticCodes.UnknownArgument.At(name.Span, $"{what} has no parameter `{name.Text}`")
-                        .WithSuggestion(name.Text, name.Span, slots.Select(s => s.Name)).WithNote($"it takes {signature}")));
+                    var diagnostic = Declared(DiagnosticCodes.UnknownArgument.At(name.Span, $"{what} has no parameter `{name.Text}`")
+                        .WithSuggestion(name.Text, name.Span, slots.Select(s => s.Name)).WithNote($"it takes {signature}"));
+
+                    // Names that are like none of its own are meant for something else: one mistake.
+                    if (diagnostic.Fix is not null || !isForeign)
+                        report(diagnostic);
+                    isForeign |= diagnostic.Fix is null;
                 }
                 else if (filled[slot])
                 {
@@ -205,7 +210,9 @@ internal static class ArgumentMatcher
 
             if (named is not null)
             {
-                report(DiagnosticCodes.PositionalAfterNamed.At(argument.Span, "an argument without a name comes after one with a name").With(named.Span, "named here"));
+                if (!isMisplaced)
+                    report(DiagnosticCodes.PositionalAfterNamed.At(argument.Span, "an argument without a name comes after one with a name").With(named.Span, "named here"));
+                isMisplaced = true;
                 continue;
             }
 
@@ -220,8 +227,8 @@ internal static class ArgumentMatcher
                 at++;
         }
 
-        // A name that is misspelt is not missing, too.
-        if (site is { } place && !isUnknown)
+        // What is misspelt or in the wrong place is not missing, too.
+        if (site is { } place && !isUnknown && !isMisplaced)
         {
             var missing = Enumerable.Range(0, slots.Count).Where(i => slots[i].IsRequired && !filled[i]).Select(i => $"`{slots[i].Name}`").ToArray();
             if (missing.Length > 0)

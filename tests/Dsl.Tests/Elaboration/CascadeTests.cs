@@ -103,6 +103,11 @@ public partial class CascadeTests
     [InlineData("  let h: [B, 4] = x\n  output y = h[:, 3] + h", "DNN0302")]
     [InlineData("  input x2: [B, 2\n  let h = x2 + 1\n  output y = h", "DNN0021")]
     [InlineData("  let h = x |> cas(to = float) |> sof(axis = mean)\n  output y = h", "DNN0100 DNN0100")]
+    [InlineData("  output y = x * dense + 1", "DNN0110")]
+    [InlineData("  output y = x |> dense(3) + relu", "DNN0309")]
+    [InlineData("  output y = x |> dense(init = zeros(), 3, 4)", "DNN0107")]
+    [InlineData("  output y = iota(peak = 1, warmup = 2, at = 3)", "DNN0103")]
+    [InlineData("  output y = x |> dense(4, bais = false, inti = zeros())", "DNN0103 DNN0103")]
     public void What_a_wrong_value_is_used_for_is_no_second_error(string statements, string codes) => Assert.Equal(
         codes, string.Join(' ', Compile.Diagnostics(new SourceText($"model M {{\n  input x: [B, 3]\n  param w: [4, 2] = normal()\n{statements}\n}}\n")).Where(d => d.IsError).Select(d => d.Code)));
 
@@ -122,6 +127,21 @@ public partial class CascadeTests
           output y = x |> dense(hidden) |> conv1d(hidden, 3)
         }
         """)).Where(d => d.IsError).Select(d => d.Code));
+
+    [Theory]
+    [InlineData("layer concat(a: [B 3], b: [B, 3], c: [B, 3]) -> [B, 9] {")]
+    [InlineData("layer concat(a: [B, 3], b: [B, 3], , c: [B, 3]) -> [B, 9] {")]
+    [InlineData("layer concat(a: [B, 3], b: [B, 3], c: ) -> [B, 9] {")]
+    public void What_was_meant_to_be_declared_is_not_what_the_catalog_has_under_its_name(string header) => Assert.Single(Compile.Diagnostics(new SourceText($$$"""
+        {{{header}}}
+          return a
+        }
+        model M {
+          input x: [B, 3]
+          output y = concat(x, x, x, x)
+          output z = x |> concat(sideways = true)
+        }
+        """)));
 
     [Fact]
     public void An_error_whose_place_names_a_hyperparameter_twice_is_reported() => Assert.Equal(["DNN0321"], Compile.Diagnostics(new SourceText("""
