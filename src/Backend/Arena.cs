@@ -19,10 +19,11 @@ internal sealed class Arena
         var size = Align(bytes);
         if (size == 0)
             return 0;
-        var candidates = free.GetViewBetween((size, 0), (long.MaxValue, 0));
-        if (candidates.Count > 0)
+
+        // No block is empty, so that a size of 0 means that none is large enough; the set would walk all of them to count those that are.
+        var best = free.GetViewBetween((size, 0), (long.MaxValue, 0)).Min;
+        if (best.Size > 0)
         {
-            var best = candidates.Min;
             Remove(best.Start, best.Size);
             if (best.Size > size)
                 Insert(best.Start + size, best.Size - size);
