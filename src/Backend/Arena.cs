@@ -19,6 +19,8 @@ internal sealed class Arena
         var size = Align(bytes);
         if (size == 0)
             return 0;
+
+        // No block is empty, so that a size of 0 means that none is large enough; the set would walk all of them to count those that are.
         var best = free.GetViewBetween((size, 0), (long.MaxValue, 0)).Min;
         if (best.Size > 0)
         {

@@ -77,6 +77,7 @@ public abstract class NextToken
     public abstract void Begin(int length);
 
     /// <summary>Feeds a token; gives the scores of the one after it: logits, or logarithms of probabilities.</summary>
+    /// <exception cref="InvalidOperationException">The text is read as a whole, and has all the tokens that <see cref="Begin"/> was told of.</exception>
     public abstract double[] Feed(long token);
 
     /// <summary>Chooses a token by scores.</summary>
@@ -168,6 +169,9 @@ public abstract class NextToken
 
         public override double[] Feed(long token)
         {
+            if (count == text.Length)
+                throw new InvalidOperationException($"the text has its {text.Length} tokens already: Begin says how many there may be");
+
             // What follows is not there yet, and a causal model does not look.
             text[count++] = token;
             var scores = predictor.Predict((model.Inputs[0].Name, Tensor.Create(text, 1, text.Length))).Single().Value;

@@ -9,6 +9,9 @@ public sealed class Predictor
     private readonly Weights weights;
     private readonly Session session;
 
+    /// <summary>Whether the states are those of the weights, and stay so.</summary>
+    private bool isLoaded;
+
     /// <param name="model">The model.</param>
     /// <param name="weights">Its parameters and buffers.</param>
     /// <param name="options">Float type and threads.</param>
@@ -49,8 +52,9 @@ public sealed class Predictor
         }
 
         session.Prepare(sizes);
-        foreach (var (name, _, _) in session.Program.States)
+        foreach (var (name, _, _) in isLoaded ? [] : session.Program.States)
             session.SetState(name, name == TrainingStep.StepName ? Tensor.Scalar(0L) : name == TrainingStep.SeedName ? Tensor.Scalar(Seed) : weights[name]);
+        isLoaded = session.Program.States.All(s => s.Next is null);
         foreach (var (name, _) in session.Program.Inputs)
         {
             var given = inputs.FirstOrDefault(i => i.Name == name).Value ?? throw new GraphException($"the input '{name}' has no value");

@@ -50,6 +50,8 @@ public class NextTokenTests
 
             decoder.Begin(0);
         }
+
+        Assert.Contains("8 tokens", Assert.Throws<InvalidOperationException>(() => slow.Feed(0)).Message);
     }
 
     public static TheoryData<string, bool> Memories => new()

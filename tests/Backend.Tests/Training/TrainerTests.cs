@@ -157,6 +157,24 @@ public class TrainerTests
         Assert.Contains("dense_0.weight", error.Message);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_predictor_answers_from_its_weights_however_often_it_is_asked(bool writes)
+    {
+        var model = Network();
+        var weights = Initialization.Sample(model, 3);
+        var program = TrainingStep.Prediction(model);
+        if (writes)
+            program = program with { States = [.. program.States.Select(s => s.Variable.DType.IsFloat() ? s with { Next = s.Variable + 1 } : s)] };
+        var predictor = new Predictor(model, weights, program);
+        foreach (var rows in new[] { 2, 3, 2, 1 })
+        {
+            var x = Tensor.Create(Enumerable.Range(0, 2 * rows).Select(i => (float)Math.Sin(i + rows)).ToArray(), rows, 2);
+            Assert.Equal(new Predictor(model, weights).Predict(("x", x))["p"].ToArray<float>(), predictor.Predict(("x", x))["p"].ToArray<float>());
+        }
+    }
+
     [Fact]
     public void A_predictor_computes_what_the_reference_does()
     {
