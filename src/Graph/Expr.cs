@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Dnn.Graph;
@@ -11,8 +10,11 @@ namespace Dnn.Graph;
 /// </summary>
 public sealed partial class Expr
 {
-    private Expr(Op op, ImmutableArray<Expr> args, TensorType type)
+    private readonly int hash;
+
+    private Expr(Op op, ImmutableArray<Expr> args, TensorType type, int hash)
     {
+        this.hash = hash;
         Op = op;
         Args = args;
         Type = type;
@@ -93,6 +95,12 @@ public sealed partial class Expr
         return changed ? Make(Op, [.. Args.Select(a => map[a])]) : this;
     }
 
+    /// <summary>The hash under which the node is interned: tables of nodes ask for it all the time.</summary>
+    public override int GetHashCode() => hash;
+
+    /// <summary>Whether it is the same node.</summary>
+    public override bool Equals(object? obj) => ReferenceEquals(this, obj);
+
     /// <summary>One line about this node alone.</summary>
     public override string ToString() => Printer.Line(this);
 
@@ -110,7 +118,7 @@ public sealed partial class Expr
             var code = new HashCode();
             code.Add(op);
             foreach (var arg in args)
-                code.Add(RuntimeHelpers.GetHashCode(arg));
+                code.Add(arg.hash);
             var hash = code.ToHashCode();
             return Shards[(uint)hash % ShardCount].Get(op, args, hash);
         }
@@ -141,7 +149,7 @@ public sealed partial class Expr
                 var types = new TensorType[args.Length];
                 for (var i = 0; i < args.Length; i++)
                     types[i] = args[i].Type;
-                var node = new Expr(op, ImmutableArray.Create(args), op.Infer(types));
+                var node = new Expr(op, ImmutableArray.Create(args), op.Infer(types), hash);
                 lock (gate)
                 {
                     if (Find(op, args, hash) is { } other)
