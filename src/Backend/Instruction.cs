@@ -70,11 +70,10 @@ internal abstract class RangeStep : Step
     /// <param name="nanoseconds">About how long one thread takes for everything.</param>
     protected RangeStep(WorkerPool pool, long units, long grain, double nanoseconds)
     {
-        // Many parts even out what threads do; a part this short costs little more than to take it.
+        // A part this short costs little more than to take it.
         const double worthSharing = 8000, shortest = 1000;
-        const int partsPerThread = 16;
         (this.pool, this.units, this.grain) = (pool, units, grain);
-        var most = Math.Clamp(nanoseconds / shortest, pool.Threads, partsPerThread * pool.Threads);
+        var most = Math.Clamp(nanoseconds / shortest, pool.Threads, WorkerPool.PartsPerThread * pool.Threads);
         parts = nanoseconds < worthSharing || pool.Threads == 1 ? 1 : (int)Math.Clamp(units / grain, 1, most);
         run = parts > 1 ? RunParts : null;
     }

@@ -47,7 +47,7 @@ internal sealed partial class Planner
             queries.Dims[pattern.Queries.Feature], graph.Dims(product.Dot)[product.Result.Feature], pattern.IsGuarded,
             ByQuery(pattern.Queries, queries), ByKey(pattern.Keys, keys), values is null ? null : ByKey(product.Other, values),
             mask is null ? null : Of(pattern.Mask!, mask, pattern.Query, pattern.Key),
-            pattern.Dropout is { } drops ? new AttentionDrops(drops.Rate, drops.Scale, Of(drops.Numbers, RowMajor(graph.Dims(drops.Numbers.Node)), pattern.Query, pattern.Key)) : null);
+            pattern.Dropout is { } drops ? new AttentionDrops(drops.Rate, drops.Scale, Of(drops.Numbers, Whole(Nowhere, graph.Dims(drops.Numbers.Node)), pattern.Query, pattern.Key)) : null);
         Operand[] extras = [.. mask is null ? [] : new[] { At(mask) }, .. pattern.Dropout is { } random ? new[] { At(Resolve(random.Key)) } : []];
         if (mixed is not null)
         {
@@ -74,8 +74,8 @@ internal sealed partial class Planner
             new([.. units.Select(l => StrideOf(factor, view, l))], StrideOf(factor, view, row), column >= 0 ? StrideOf(factor, view, column) : view.Strides[factor.Feature]);
     }
 
-    /// <summary>How the elements of a tensor that is nowhere stored are numbered.</summary>
-    private static View RowMajor(int[] dims) => new(-1, 0, dims, View.RowMajor(dims));
+    /// <summary>Stands for the memory of a tensor whose elements are numbered, but nowhere stored.</summary>
+    private const int Nowhere = -1;
 
     private static long StrideOf(AttentionFactor factor, View view, int label) => factor.Axes[label] is { Axis: >= 0 } place ? view.Strides[place.Axis] * place.Factor : 0;
 

@@ -16,6 +16,9 @@ namespace Dnn.Backend;
 /// </remarks>
 public sealed unsafe class WorkerPool : IDisposable
 {
+    /// <summary>As many parts a thread as are worth making: threads take what is left from one another, which evens out what they do.</summary>
+    internal const int PartsPerThread = 16;
+
     private const int SpinMicroseconds = 150;
 
     private readonly Worker[] _workers;

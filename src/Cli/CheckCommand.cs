@@ -62,11 +62,9 @@ internal sealed class CheckCommand : CliCommand
 
         invocation.Terminal.Show(diagnostics.Where(d => d.IsError || !invocation.Quiet));
         if (!invocation.Quiet)
-            invocation.Output.WriteLine($"{path}: {(errors == 0 ? "fine" : Count(errors, "error"))}{(warnings == 0 ? "" : $", {Count(warnings, "warning")}")}{(notes == 0 ? "" : $", {Count(notes, "note")}")}");
+            invocation.Output.WriteLine($"{path}: {(errors == 0 ? "fine" : Terminal.Count(errors, "error"))}{(warnings == 0 ? "" : $", {Terminal.Count(warnings, "warning")}")}{(notes == 0 ? "" : $", {Terminal.Count(notes, "note")}")}");
         return (errors, warnings);
     }
-
-    private static string Count(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
 
     private static string Line(string path, ImmutableArray<Diagnostic> diagnostics) => JsonText.Object(json =>
     {

@@ -38,6 +38,9 @@ internal sealed class Terminal(TextWriter output, TextWriter error, Func<Cancell
         if (shown.Length > 0)
             Error.WriteLine(new DiagnosticFormatter(ErrorColors).Format(shown));
         if (errors > most)
-            Error.WriteLine($"... and {errors - most} more error{(errors - most == 1 ? "" : "s")}; `dnn check --json` lists all\n");
+            Error.WriteLine($"... and {Count(errors - most, "more error")}; `dnn check --json` lists all\n");
     }
+
+    /// <summary>So many of something, in words: <c>1 error</c>, <c>2 errors</c>.</summary>
+    public static string Count(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
 }

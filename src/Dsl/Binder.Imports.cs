@@ -5,8 +5,7 @@ namespace Dnn.Dsl;
 /// <summary>Names from other files.</summary>
 internal sealed partial class Binder
 {
-    /// <summary>Names that an import with an error would have brought: uses of them are no errors of their own.</summary>
-    /// <summary>Names that something should have given a meaning to, and could not.</summary>
+    /// <summary>Names that an import or a declaration with an error would have given a meaning to: uses of them are no errors of their own.</summary>
     private readonly List<Identifier> missing = [];
 
     private void Import(ImportSyntax import)

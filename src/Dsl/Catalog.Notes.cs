@@ -1,4 +1,3 @@
-
 namespace Dnn.Dsl;
 
 /// <summary>What <c>dnn explain</c> says of a name beside its row: how gradients pass, when to take something else, and more about its use.</summary>

@@ -98,9 +98,6 @@ public sealed partial class Expr
     /// <summary>The hash under which the node is interned: tables of nodes ask for it all the time.</summary>
     public override int GetHashCode() => hash;
 
-    /// <summary>Whether it is the same node.</summary>
-    public override bool Equals(object? obj) => ReferenceEquals(this, obj);
-
     /// <summary>One line about this node alone.</summary>
     public override string ToString() => Printer.Line(this);
 

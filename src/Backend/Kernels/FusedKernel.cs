@@ -206,23 +206,17 @@ internal sealed unsafe class FusedKernel
     {
         if (start >= end)
             return;
-        switch (Spec.Reduction)
+        if (Spec.Reduction == FusedReduction.None)
         {
-            case FusedReduction.None:
-                Walk((byte**)pointers, (byte**)pointers + _inputs, start, end);
-                break;
-            case FusedReduction.Rows when _first is null:
-                for (long unit = start; unit < end; unit++)
-                    ReduceRow((byte**)pointers, (byte*)scratch, unit);
-                break;
-            case FusedReduction.Columns when _first is null:
-                for (long unit = start; unit < end; unit++)
-                    ReduceColumns((byte**)pointers, (byte*)scratch, unit);
-                break;
-            default:
-                for (long unit = start; unit < end; unit++)
-                    ReduceWithDeviations((byte**)pointers, (byte*)scratch, unit);
-                break;
+            Walk((byte**)pointers, (byte**)pointers + _inputs, start, end);
+            return;
+        }
+        for (long unit = start; unit < end; unit++)
+        {
+            if (_first is null)
+                ReduceUnit((byte**)pointers, (byte*)scratch, unit);
+            else
+                ReduceWithDeviations((byte**)pointers, (byte*)scratch, unit);
         }
     }
 

@@ -29,9 +29,6 @@ public static unsafe class Gemm
     // Below this many multiply-adds (a few microseconds) handing work over costs more than it saves.
     internal const long MinParallelWork = 1 << 18;
 
-    // Threads take the parts that are left from one another.
-    private const int PartsPerThread = 16;
-
     /// <summary>The best instruction set of this machine, chosen once.</summary>
     public static SimdPath Path { get; } = BestPath();
 
@@ -139,7 +136,7 @@ public static unsafe class Gemm
                     ref readonly var args = ref job.Args;
                     if (args.IsPacked || GemmBlock<T, V, S>.TakesNarrow(args.M / job.GridRows, args.N / job.GridColumns, args.K, args.ARow, args.ACol))
                         job.GridColumns = Tiles(args);
-                    job.Parts = (int)Math.Min(batch * job.GridRows * job.GridColumns, PartsPerThread * threads);
+                    job.Parts = (int)Math.Min(batch * job.GridRows * job.GridColumns, WorkerPool.PartsPerThread * threads);
                     return;
                 }
             }

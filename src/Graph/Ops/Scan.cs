@@ -250,7 +250,7 @@ public static class Scans
                 throw new ShapeException($"scan: the sequences have {length} and {x.Shape[x.Shape.Axis(axis)]} elements along axis {axis}", xs[0].Shape, x.Shape);
         }
 
-        ImmutableArray<Expr> sequences = [.. xs.Select(x => MoveAxis(x, x.Shape.Axis(axis), 0))];
+        ImmutableArray<Expr> sequences = [.. xs.Select(x => x.MoveAxis(axis, 0))];
         ImmutableArray<Expr> states = [.. init.Select((s, i) => Expr.Variable($"state{i}", s.Shape, s.DType))];
         ImmutableArray<Expr> elements = [.. sequences.Select((x, i) => Expr.Variable($"element{i}", x.Shape.RemoveAt(0), x.DType))];
         var index = Expr.Variable("index", Shape.Scalar, DType.I64);
@@ -299,17 +299,9 @@ public static class Scans
             length,
             reverse,
             ModelBuilder.Current?.Provenance);
-        var placed = built with { Outputs = [.. built.Outputs.Select(y => MoveAxis(y, 0, axis < 0 ? Math.Max(0, y.Rank + axis) : Math.Min(axis, y.Rank - 1)))] };
+        var placed = built with { Outputs = [.. built.Outputs.Select(y => y.MoveAxis(0, axis < 0 ? Math.Max(0, y.Rank + axis) : Math.Min(axis, y.Rank - 1)))] };
         ModelBuilder.Current?.Keep([.. init, .. xs], given, results, placed.All, new(init.Length, axis, reverse, built.All));
         return placed;
-    }
-
-    private static Expr MoveAxis(Expr x, int from, int to)
-    {
-        var axes = Enumerable.Range(0, x.Rank).ToList();
-        axes.RemoveAt(from);
-        axes.Insert(to, from);
-        return x.Transpose([.. axes]);
     }
 
     /// <summary>What is in the place of a node came from where that did.</summary>
