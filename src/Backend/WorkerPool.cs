@@ -50,6 +50,9 @@ public sealed unsafe class WorkerPool : IDisposable
     /// <summary>The number of threads that work on a job, the caller included.</summary>
     public int Threads { get; }
 
+    /// <summary>Whether there is a processor for every thread, so that one may wait for another without sleeping.</summary>
+    internal bool Spins => _spinTicks > 0;
+
     /// <summary>Calls <paramref name="body"/>(<paramref name="state"/>, start, end) for ranges that cover <c>[0, parts)</c> once, and returns when all are done.</summary>
     /// <remarks>Allocates nothing. An exception stops its thread; the one of the lowest share is rethrown after all threads have stopped.</remarks>
     public void Run(int parts, delegate*<void*, int, int, void> body, void* state)

@@ -45,15 +45,16 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
                 return null;
         }
 
-        return new Epilogue(new BoundKernel(kernel, pointers, null, kernel.IsDirect(isWhole)), spec.Reduction == FusedReduction.None ? 1 : kernel.ElementsPerUnit);
+        return new Epilogue(BindKernel(pointers), spec.Reduction == FusedReduction.None ? 1 : kernel.ElementsPerUnit);
     }
 
     /// <summary>Whether an input has the elements of the space side by side, from the start of its value on.</summary>
-    private bool IsInOrder(int input)
+    private bool IsInOrder(int input) => Operands[input].Offset == 0 && IsWalked(input);
+
+    /// <summary>Whether an input has the elements of the space side by side.</summary>
+    private bool IsWalked(int input)
     {
         var spec = kernel.Spec;
-        if (Operands[input].Offset != 0)
-            return false;
         var stride = 1L;
         for (var a = spec.Dims.Length - 1; a >= 0; a--)
         {
@@ -66,6 +67,16 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
     }
 
     public override bool IsMovable => true;
+
+    /// <summary>Whether every element of the results is computed from the same element of each input, or from one number.</summary>
+    public bool IsByElement => kernel.Spec.Reduction == FusedReduction.None && kernel.Spec.Outputs.All(o => o.Strides.IsDefault)
+        && Enumerable.Range(0, InputCount).All(i => IsOneNumber(i) || IsWalked(i));
+
+    /// <summary>Whether an input is one number for all elements.</summary>
+    public bool IsOneNumber(int input) => kernel.Spec.Inputs[input].Strides.All(s => s == 0);
+
+    /// <summary>The kernel over memory, for any range of its elements.</summary>
+    public unsafe BoundKernel BindKernel(void** pointers) => new(kernel, pointers, null, kernel.IsDirect(isWhole));
 
     public override unsafe Step Bind(void** pointers, Engine engine)
     {
@@ -85,7 +96,7 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
 }
 
 /// <summary>A fused kernel over memory.</summary>
-/// <param name="isDirect">Whether all of it runs as one loop.</param>
+/// <param name="isDirect">Whether all of it, or a part of whole vectors, runs as one loop.</param>
 internal sealed unsafe class BoundKernel(FusedKernel kernel, void** pointers, void* scratch, bool isDirect)
 {
     private readonly long[]? slots = isDirect ? kernel.DirectSlots() : null;
@@ -93,8 +104,8 @@ internal sealed unsafe class BoundKernel(FusedKernel kernel, void** pointers, vo
     /// <summary>Does units <paramref name="start"/> to <paramref name="end"/>.</summary>
     public void Run(long start, long end)
     {
-        if (slots is not null && end - start == kernel.Units)
-            kernel.InvokeWhole(pointers, (long*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(slots)));
+        if (slots is not null && kernel.TakesDirectly(start, end))
+            kernel.InvokeDirectly(pointers, (long*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(slots)), start, end);
         else
             kernel.Invoke(pointers, scratch, start, end);
     }

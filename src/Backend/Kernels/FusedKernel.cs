@@ -253,7 +253,7 @@ internal sealed unsafe class FusedKernel
         }
     }
 
-    /// <summary>Whether <see cref="InvokeWhole"/> can run the kernel: one row, or rows of whole groups, and nothing that counts elements.</summary>
+    /// <summary>Whether <see cref="InvokeDirectly"/> can run the kernel: one row, or rows of whole groups, and nothing that counts elements.</summary>
     /// <param name="isWhole">Whether the operands' memory may be read and written up to a multiple of 64 bytes.</param>
     public bool IsDirect(bool isWhole) => Spec.Reduction == FusedReduction.None && Spec.Size > 0 && _iotaSlots.Length == 0 && _program.WordSlot < 0
         && (_dims.Length == 1 ? _dims[0] % Group == 0 || (isWhole && IsPadded) : _dims.Length == 2 && _dims[1] % Group == 0);
@@ -263,7 +263,7 @@ internal sealed unsafe class FusedKernel
 
     private static bool IsNarrow(DType type) => type is DType.F32 or DType.Bool;
 
-    /// <summary>The numbers that <see cref="InvokeWhole"/> needs beside the addresses.</summary>
+    /// <summary>The numbers that <see cref="InvokeDirectly"/> needs beside the addresses.</summary>
     public long[] DirectSlots()
     {
         var slots = GC.AllocateArray<long>(_program.SlotCount + 1, pinned: true);
@@ -276,18 +276,22 @@ internal sealed unsafe class FusedKernel
         return slots;
     }
 
+    /// <summary>Whether <see cref="InvokeDirectly"/> can do these units of a kernel of which <see cref="IsDirect"/> holds: all, or whole groups of one row.</summary>
+    public bool TakesDirectly(long start, long end) => end - start == Units || (_dims.Length == 1 && end > start && (end - start) % Group == 0);
+
     /// <summary>
-    /// Does all units at once. What lies between an operand's end and the next multiple of 64 bytes may be undefined afterwards.
+    /// Does units <paramref name="start"/> to <paramref name="end"/> at once. After the last of them, what lies between an operand's end and the next multiple of 64 bytes may
+    /// be undefined afterwards.
     /// </summary>
     [SkipLocalsInit]
-    public void InvokeWhole(void** pointers, long* slots)
+    public void InvokeDirectly(void** pointers, long* slots, long start, long end)
     {
         int count = _inputs + _outputs;
         byte** addresses = stackalloc byte*[count + 1];
         for (int i = 0; i < count; i++)
-            addresses[i] = (byte*)pointers[i];
+            addresses[i] = (byte*)pointers[i] + (_dims.Length == 1 ? start * _strides[i] : 0);
         addresses[count] = FusedLanes.FirstLanes(Group);
-        _loop(addresses, slots, (nint)Ceiling(_dims[^1], Group), _dims.Length == 1 ? 1 : (nint)_dims[0]);
+        _loop(addresses, slots, (nint)Ceiling(_dims.Length == 1 ? end - start : _dims[^1], Group), _dims.Length == 1 ? 1 : (nint)_dims[0]);
     }
 
     /// <summary>All units on this thread.</summary>

@@ -31,7 +31,25 @@ internal sealed class CopyInstruction : Instruction
 
     public override bool IsMovable => true;
 
+    /// <summary>The elements that are copied.</summary>
+    public long Count => Strides.Count(shape);
+
+    /// <summary>Whether they lie side by side, before and after.</summary>
+    public bool IsStretch => axes is [(_, 1, 1)];
+
+    /// <summary>The copy of some elements of a stretch.</summary>
+    public unsafe Step BindStretch(void** pointers, Pieces elements) => new StretchStep((byte**)pointers, size, elements);
+
     public override unsafe Step Bind(void** pointers, Engine engine) => new CopyStep((byte**)pointers, size, axes, engine.Pool);
+
+    private sealed unsafe class StretchStep(byte** pointers, int size, Pieces elements) : Step
+    {
+        public override void Run()
+        {
+            for (var i = 0; i < elements.Count; i++)
+                Unsafe.CopyBlockUnaligned(pointers[1] + (elements.Start(i) * size), pointers[0] + (elements.Start(i) * size), (uint)(elements.Length * size));
+        }
+    }
 
     private static Axis[] Merge(int[] dims, long[] from, long[] to)
     {

@@ -95,10 +95,18 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
 
     public override bool IsMovable => true;
 
+    /// <summary>The product, if it is that of one row with a packed matrix.</summary>
+    public ProductPlan? Row => isPacked && plan.M == 1 ? plan : null;
+
     public override unsafe Step Bind(void** pointers, Engine engine) => isPacked && plan.M == 1 && plan.Flops < Gemm.MinParallelWork
-        ? type == DType.F32 ? new RowStep<float>((float**)pointers, plan) : new RowStep<double>((double**)pointers, plan)
+        ? BindRow(pointers, new Pieces(1, plan.N, 0, plan.N))
         : type == DType.F32 ? new SingleStep((float**)pointers, plan, isPacked, engine.MatrixProduct)
         : new DoubleStep((double**)pointers, plan, isPacked, engine.MatrixProduct);
+
+    /// <summary>The product for some of its columns; pieces begin at panels.</summary>
+    public unsafe Step BindRow(void** pointers, Pieces columns) => type == DType.F32
+        ? new RowStep<float>((float**)pointers, plan, columns)
+        : new RowStep<double>((double**)pointers, plan, columns);
 
     private static unsafe MatrixProductArgs<T> Args<T>(ProductPlan plan, bool isPacked, T* a, T* b, T* c)
         where T : unmanaged
@@ -151,7 +159,7 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
     }
 
     /// <summary>A row times a packed matrix: what a recurrence does at every step.</summary>
-    private sealed unsafe class RowStep<T>(T** pointers, ProductPlan plan) : Step
+    private sealed unsafe class RowStep<T>(T** pointers, ProductPlan plan, Pieces columns) : Step
         where T : unmanaged
     {
         private readonly IProducts<T> products = Products.Of<T>();
@@ -160,7 +168,12 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
 
         public override void Run()
         {
-            products.MultiplyRow(plan.N, plan.K, pointers[0], stride, pointers[1], pointers[2], accumulate: false, backwards);
+            for (var i = 0; i < columns.Count; i++)
+            {
+                var first = columns.Start(backwards ? columns.Count - 1 - i : i);
+                products.MultiplyRow((int)columns.Length, plan.K, pointers[0], stride, pointers[1] + (first * plan.K), pointers[2] + first, accumulate: false, backwards);
+            }
+
             backwards = !backwards;
         }
     }

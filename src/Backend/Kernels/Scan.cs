@@ -45,12 +45,35 @@ internal sealed class ScanInstruction : Instruction
 
     public override bool IsMovable => true;
 
+    /// <summary>How two threads may share the body, or null.</summary>
+    public LockstepCut? Cut => LockstepCut.TryMake(body.Values, schedule.Code);
+
     public override unsafe Step Bind(void** pointers, Engine engine)
     {
-        var code = schedule.Code;
         var constants = new Memory(schedule.ConstantBytes);
         foreach (var constant in body.Constants)
             Execution.Fill(constant, body.Values[constant.Value], constants.Pointer + body.Values[constant.Value].Offset);
+        var whole = BindBody(pointers, constants, null, (i, operands) => schedule.Code[i].Bind((void**)operands, engine));
+        if (engine.Pool is not { Threads: > 1, Spins: true } || Cut is not { } cut)
+            return whole;
+        var meeting = new Meeting();
+        var exchanges = cut.Exchanges.ConvertAll(e => new Exchange(e, e.Value.Region == Region.State ? pointers + e.Value.Index : null));
+        var members = new LockstepMember[2];
+        for (var m = 0; m < members.Length; m++)
+        {
+            var member = members[m] = new LockstepMember(cut, m, meeting, exchanges);
+            member.Body = BindBody(pointers, constants, m == 0 ? null : new Memory(schedule.TemporaryBytes), (i, operands) => member.Bind(i, schedule.Code[i], (void**)operands));
+        }
+
+        return new LockstepStep(engine.Pool, whole, members, meeting, exchanges);
+    }
+
+    /// <summary>The body over memory.</summary>
+    /// <param name="temporaries">Memory for the body's temporaries instead of the plan's.</param>
+    /// <param name="bind">Makes the step of an instruction with the addresses of its operands.</param>
+    private unsafe BodyStep BindBody(void** pointers, Memory constants, Memory? temporaries, Func<int, nint, Step> bind)
+    {
+        var code = schedule.Code;
         var table = new Memory(code.Sum(i => (long)i.Operands.Length) * sizeof(void*));
         var slots = new List<Slot>();
         var next = (void**)table.Pointer;
@@ -60,19 +83,21 @@ internal sealed class ScanInstruction : Instruction
             var operands = code[i].Operands;
             for (var k = 0; k < operands.Length; k++)
             {
-                var (operand, offset, step) = Place(body.Values[operands[k].Value]);
+                var value = body.Values[operands[k].Value];
+                var (operand, offset, step) = Place(value);
                 if (step != 0 && !code[i].IsMovable)
                     throw new InvalidOperationException($"{code[i].Name} cannot follow an operand that moves");
-                if (operand >= 0)
+                var own = value.Region == Region.Constant ? constants : value.Region == Region.Temporary ? temporaries : null;
+                if (own is null)
                     slots.Add(new Slot((nint)(next + k), operand, offset + operands[k].Offset, reverse ? -step : step, reverse ? (length - 1) * step : 0));
-                next[k] = (operand >= 0 ? (byte*)pointers[operand] : constants.Pointer) + offset + operands[k].Offset;
+                next[k] = (own is null ? (byte*)pointers[operand] : own.Pointer) + offset + operands[k].Offset;
             }
 
-            steps[i] = code[i].Bind(next, engine);
+            steps[i] = bind(i, (nint)next);
             next += operands.Length;
         }
 
-        return new ScanStep(pointers, steps, [.. slots.OrderByDescending(s => s.Step != 0)], slots.Count(s => s.Step != 0), length, constants, table);
+        return new BodyStep(pointers, steps, [.. slots.OrderByDescending(s => s.Step != 0)], slots.Count(s => s.Step != 0), length, [constants, table, .. temporaries is null ? Array.Empty<Memory>() : [temporaries]]);
     }
 
     /// <summary>The operand in whose memory a value of the body lies (−1: the constants), how far from its start, and by how much it moves a step.</summary>
@@ -84,28 +109,40 @@ internal sealed class ScanInstruction : Instruction
         Region.Constant => (-1, value.Offset, 0),
         _ => (Operands.Length - 1, value.Offset, 0),
     };
+}
 
-    /// <summary>An address of the body's instructions: an operand of the loop plus an offset, where it starts, and by how much it moves a step.</summary>
-    private readonly record struct Slot(nint Target, int Operand, long Offset, long Step, long Start);
+/// <summary>An address of the body's instructions: an operand of the loop plus an offset, where it starts, and by how much it moves a step.</summary>
+internal readonly record struct Slot(nint Target, int Operand, long Offset, long Step, long Start);
 
-    /// <param name="slots">Those that move come first.</param>
-    private sealed unsafe class ScanStep(void** pointers, Step[] steps, Slot[] slots, int moving, long length, Memory constants, Memory table) : Step
+/// <summary>The steps of a body, again and again.</summary>
+/// <param name="slots">Those that move come first.</param>
+/// <param name="memory">What must live as long.</param>
+internal sealed unsafe class BodyStep(void** pointers, Step[] steps, Slot[] slots, int moving, long length, Memory[] memory) : Step
+{
+    public override void Run()
     {
-        public override void Run()
-        {
-            foreach (ref readonly var slot in slots.AsSpan())
-                *(byte**)slot.Target = (byte*)pointers[slot.Operand] + slot.Offset + slot.Start;
-            var moves = slots.AsSpan(0, moving);
-            for (var t = 0L; t < length; t++)
-            {
-                foreach (var step in steps)
-                    step.Run();
-                foreach (ref readonly var slot in moves)
-                    *(byte**)slot.Target += slot.Step;
-            }
+        Rewind();
+        Loop();
+    }
 
-            GC.KeepAlive(constants);
-            GC.KeepAlive(table);
+    /// <summary>Has all addresses begin where the operands are now.</summary>
+    public void Rewind()
+    {
+        foreach (ref readonly var slot in slots.AsSpan())
+            *(byte**)slot.Target = (byte*)pointers[slot.Operand] + slot.Offset + slot.Start;
+    }
+
+    public void Loop()
+    {
+        var moves = slots.AsSpan(0, moving);
+        for (var t = 0L; t < length; t++)
+        {
+            foreach (var step in steps)
+                step.Run();
+            foreach (ref readonly var slot in moves)
+                *(byte**)slot.Target += slot.Step;
         }
+
+        GC.KeepAlive(memory);
     }
 }

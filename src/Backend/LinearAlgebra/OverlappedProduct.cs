@@ -311,6 +311,9 @@ internal interface IProducts
     /// <summary>Columns of all panels.</summary>
     long PaddedColumns(OverlappedPlan plan);
 
+    /// <inheritdoc cref="GemmBlock{T, V, S}.PanelColumns"/>
+    int PanelColumns(int m);
+
     /// <inheritdoc cref="PackedOperand.Elements{T}"/>
     long PackedElements(int m, int n, int k);
 }
@@ -346,9 +349,11 @@ internal sealed unsafe class Products<T, V, S> : IProducts<T>
 
     public void Pack(OverlappedPlan plan, T* b, T* packed, int firstPanel, int endPanel) => OverlappedProduct<T, V, S>.Pack(plan, b, packed, firstPanel, endPanel);
 
+    public int PanelColumns(int m) => GemmBlock<T, V, S>.PanelColumns(m);
+
     public long PackedElements(int m, int n, int k)
     {
-        var width = GemmBlock<T, V, S>.PanelColumns(m);
+        var width = PanelColumns(m);
         return (long)k * ((n + width - 1) / width * width);
     }
 

@@ -95,4 +95,70 @@ public class ScanTests
         Assert.Equal(RunResult.NotFinite, session.Run());
         Assert.IsType<Scan>(session.Blame()!.Node.Op);
     }
+
+    [Theory]
+    [InlineData("rnn", 256)]
+    [InlineData("lstm", 128)]
+    [InlineData("lstm", 192)]
+    [InlineData("gru", 192)]
+    [InlineData("steps", 128)]
+    public void Two_threads_in_lockstep_change_no_bit(string cell, int units)
+    {
+        var model = Model.Build("M", m => m.Output("y", Cells[cell](m.Input("x", "B", "T", 5), units)));
+        var weights = Initialization.Sample(model, 1);
+        foreach (var type in new[] { DType.F32, DType.F64 })
+        {
+            var plan = Plan.Compile(TrainingStep.Prediction(model), new Dictionary<string, long> { ["B"] = 1, ["T"] = 7 }, new PlanOptions { Float = type });
+            Assert.All(plan.Code.OfType<ScanInstruction>(), scan => Assert.NotNull(scan.Cut));
+            var predictors = new[] { 1, 2, 3 }.Select(threads => new Predictor(model, weights, new PlanOptions { Float = type, Threads = threads })).ToArray();
+            var plain = new Predictor(model, weights, new PlanOptions { Float = type, Threads = 1, Fuse = false });
+            foreach (var length in new[] { 1, 4, 7, 64, 300 })
+            {
+                var x = Tensor.Create([.. Enumerable.Range(0, length * 5).Select(i => Math.Sin(i))], 1, length, 5);
+                var expected = predictors[0].Predict(("x", x))["y"];
+                var values = plain.Predict(("x", x))["y"];
+                Assert.All(Enumerable.Range(0, (int)values.Length), i => Assert.Equal(values.At(i), expected.At(i), type == DType.F32 ? 1e-4 : 1e-12));
+
+                // Whether the other thread comes in time is chance: many runs have both.
+                for (var run = 0; run < 10; run++)
+                    Assert.All(predictors, p => Assert.True(expected.BitEquals(p.Predict(("x", x))["y"])));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("lstm", 1, 64)]
+    [InlineData("lstm", 1, 100)]
+    [InlineData("gru", 2, 128)]
+    [InlineData("rnn", 1, 128)]
+    public void A_body_that_two_threads_cannot_share_or_that_is_small_is_not_cut(string cell, int batch, int units)
+    {
+        var model = Model.Build("M", m => m.Output("y", Cells[cell](m.Input("x", "B", "T", 5), units)));
+        var plan = Plan.Compile(TrainingStep.Prediction(model), new Dictionary<string, long> { ["B"] = batch, ["T"] = 7 });
+        Assert.All(plan.Code.OfType<ScanInstruction>(), scan => Assert.Null(scan.Cut));
+    }
+
+    private static readonly Dictionary<string, Func<Expr, int, Expr>> Cells = new()
+    {
+        ["rnn"] = (x, units) => x.Rnn(units, returnSequences: false),
+        ["lstm"] = (x, units) => x.Lstm(units, bidirectional: true),
+        ["gru"] = (x, units) => x.Gru(units, reverse: true),
+        ["steps"] = Steps,
+    };
+
+    /// <summary>Two products one after the other, a state that becomes another's last value, and outputs that no product reads.</summary>
+    private static Expr Steps(Expr x, int units)
+    {
+        var (v, w) = (Matrix(2), Matrix(3));
+        var zero = Expr.Full(new Shape("B", units), 0.1);
+        var steps = Scans.Run([zero, zero], [x.MatMul(Expr.Full(new Shape(5, units), 0.3))], (s, z) =>
+        {
+            var middle = (s[0].MatMul(v) + z[0]).Tanh();
+            var next = (middle.MatMul(w) * s[1]) + z[0].Cos();
+            return new([next, s[0]], [middle - next]);
+        });
+        return Expr.Concat(-1, steps.Outputs[0], (steps.Next[0] + steps.Next[1]).Reshape(new Shape("B", 1, units)) * steps.Outputs[0]);
+
+        Expr Matrix(int seed) => (Expr.Iota(new Shape(units, units), 0) + (seed * Expr.Iota(new Shape(units, units), 1))).Cast(DType.Float).Sin() * (1.0 / units);
+    }
 }
