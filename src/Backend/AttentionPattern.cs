@@ -92,7 +92,12 @@ internal sealed class AttentionPattern
     private bool MatchWeights(int exp)
     {
         // exp(x − max): the maximum of a row, or 0 where it is infinite.
-        if (!Is<Add>(graph.Args(exp)[0], out var shifted) || !SplitAdd(shifted, out var x, out var negative) || !Is<Neg>(negative, out var neg))
+        if (!Is<Add>(graph.Args(exp)[0], out var shifted) || !SplitAdd(shifted, out var x, out var negative))
+            return false;
+        var moves = new Stack<int>();
+        for (; IsMove(negative); negative = graph.Args(negative)[0])
+            moves.Push(negative);
+        if (!Is<Neg>(negative, out var neg))
             return false;
         Within(exp, shifted, neg);
         var max = graph.Args(neg)[0];
@@ -105,7 +110,7 @@ internal sealed class AttentionPattern
             (IsGuarded, max) = (true, finite);
         }
 
-        if (graph.Node(max).Op is not ReduceMax || !IsRow(max) || graph.Args(max)[0] != x)
+        if (graph.Node(max).Op is not ReduceMax || !IsRow(max))
             return false;
         Within(max);
 
@@ -118,7 +123,7 @@ internal sealed class AttentionPattern
             (mask, scored) = (graph.Args(x)[0], graph.Args(x)[1]);
         }
 
-        if (Down(scored) is not { } dot || !LabelScores(dot, scored) || !TryFactors(dot))
+        if (Down(scored) is not { } dot || !LabelScores(dot, scored) || !TryFactors(dot) || !IsOfRows(max, moves, x, dot))
             return false;
         if (mask >= 0)
             Mask = new AttentionFactor(mask, Spread(labels), -1);
@@ -329,7 +334,7 @@ internal sealed class AttentionPattern
     /// <summary>The product that a value shows in other axes, or null.</summary>
     private int? Down(int id)
     {
-        for (; graph.Kind(id) == OpKind.View && graph.Node(id).Op is Transpose or Reshape; id = graph.Args(id)[0])
+        for (; IsMove(id); id = graph.Args(id)[0])
             Within(id);
         if (graph.Kind(id) != OpKind.Dot)
             return null;
@@ -337,27 +342,57 @@ internal sealed class AttentionPattern
         return id;
     }
 
-    /// <summary>The axes of the first product are the labels: which of them the axes of the scores show.</summary>
-    private bool LabelScores(int dot, int shown)
+    /// <summary>Whether a node has the elements of its argument under other axes.</summary>
+    private bool IsMove(int id) => graph.Kind(id) == OpKind.View && graph.Node(id).Op is Transpose or Reshape;
+
+    /// <summary>Whether a maximum over the last axis, moved, is that of the rows of the scores: it may have been taken before they got their axes.</summary>
+    private bool IsOfRows(int max, Stack<int> moves, int x, int dot)
     {
-        var dims = graph.Dims(dot);
-        Sizes = Array.ConvertAll(dims, size => (long)size);
-        var axes = dims.Select((size, a) => size == 1 ? Array.Empty<int>() : [a]).ToArray();
-        var path = new Stack<int>();
-        for (; shown != dot; shown = graph.Args(shown)[0])
-            path.Push(shown);
-        while (path.TryPop(out var view))
+        var argument = graph.Args(max)[0];
+        if (argument == x)
+            return moves.Count == 0;
+        if (Label(dot, argument) is not { } axes || !axes[^1].SequenceEqual(labels[^1]))
+            return false;
+        axes = axes[..^1];
+        foreach (var move in moves)
         {
-            if (Follow(view, axes) is not { } next)
+            Within(move);
+            if (Follow(move, axes) is not { } next)
                 return false;
             axes = next;
         }
 
-        labels = axes;
-        if (axes[^1].Length != 1 || axes[^2].Length == 0)
+        return axes.Length == labels.Length - 1 && axes.Zip(labels).All(pair => pair.First.SequenceEqual(pair.Second));
+    }
+
+    /// <summary>The axes of the first product are the labels: which of them the axes of the scores show.</summary>
+    private bool LabelScores(int dot, int shown)
+    {
+        Sizes = Array.ConvertAll(graph.Dims(dot), size => (long)size);
+        if (Label(dot, shown) is not { } axes || axes[^1].Length != 1 || axes[^2].Length == 0)
             return false;
+        labels = axes;
         (Key, Query) = (axes[^1][0], axes[^2][^1]);
         return true;
+    }
+
+    /// <summary>Which labels the axes of a value show that has the elements of the first product; null for other values.</summary>
+    private int[][]? Label(int dot, int shown)
+    {
+        var path = new Stack<int>();
+        for (; IsMove(shown); shown = graph.Args(shown)[0])
+            path.Push(shown);
+        if (shown != dot)
+            return null;
+        var axes = Sizes.Select((size, a) => size == 1 ? Array.Empty<int>() : [a]).ToArray();
+        while (path.TryPop(out var view))
+        {
+            if (Follow(view, axes) is not { } next)
+                return null;
+            axes = next;
+        }
+
+        return axes;
     }
 
     /// <summary>The labels of the axes of a view, from those of its argument: the order of elements stays in a reshape.</summary>
@@ -467,7 +502,7 @@ internal sealed class AttentionPattern
         {
             foreach (var consumer in graph.ConsumersOf(shown.Id))
             {
-                if (graph.Kind(consumer) == OpKind.View && graph.Node(consumer).Op is Transpose or Reshape)
+                if (IsMove(consumer))
                 {
                     if (Follow(consumer, shown.Axes) is not { } next)
                         return false;
