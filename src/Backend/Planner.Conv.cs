@@ -15,6 +15,9 @@ internal sealed partial class Planner
     /// <summary>Instructions that a kernel over windows may have.</summary>
     private const int MaxWindowInstructions = 128;
 
+    /// <summary>Convolutions in groups of so few filters run as products by columns, where there are columns for a vector.</summary>
+    private const int MaxColumnFilters = 4, MinColumns = 8;
+
     /// <summary>For values with zeros around: where the elements begin, and the axes.</summary>
     private readonly Dictionary<int, (long Offset, PaddedAxis[] Axes)> bordered = [];
 
@@ -33,7 +36,13 @@ internal sealed partial class Planner
             views[id] = target;
         if (target.Count == 0)
             return;
-        var (channels, filters) = (w.Dims[^2], w.Dims[^1] / op.Groups);
+        var (channels, filters, groups) = (w.Dims[^2], w.Dims[^1] / op.Groups, op.Groups);
+        if (groups > 1 && filters <= MaxColumnFilters && groups * filters >= MinColumns)
+        {
+            x = ByColumn(x, filters);
+            (groups, filters) = (groups * filters, 1);
+        }
+
         var rows = new List<ProductAxis> { new(x.Dims[0], x.Strides[0], 0, target.Strides[0]) };
         var sums = new List<ProductAxis>();
         for (var i = 0; i < op.Spatial; i++)
@@ -43,10 +52,9 @@ internal sealed partial class Planner
         }
 
         sums.Add(new ProductAxis(channels, x.Strides[^1], w.Strides[^2], 0));
-        var isDepthwise = op.Groups > 1 && filters == 1 && x.Strides[^2] == 1;
-        var plan = isDepthwise
-            ? new ConvPlan(OverlappedPlan.Make(rows, sums, op.Groups) with { IsByColumn = true }, new ProductAxis(1, 0, 0, 0))
-            : new ConvPlan(OverlappedPlan.Make(rows, sums, filters), new ProductAxis(op.Groups, x.Strides[^2], filters, filters));
+        var plan = groups > 1 && filters == 1 && x.Strides[^2] == 1
+            ? new ConvPlan(OverlappedPlan.Make(rows, sums, groups) with { IsByColumn = true }, new ProductAxis(1, 0, 0, 0))
+            : new ConvPlan(OverlappedPlan.Make(rows, sums, filters), new ProductAxis(groups, x.Strides[^2], filters, filters));
         var (type, kernel) = (graph.Type(id), At(w));
         var packed = plan.PackedCount(type);
         if (packed > 0)
@@ -66,6 +74,16 @@ internal sealed partial class Planner
         var split = graph.Intern([.. dims[..^1], groups, dims[^1] / groups]);
         var unmerged = graph.Kind(id) == OpKind.View && graph.Node(id).Op is Reshape ? Resolve(graph.Args(id)[0]).Reshape(split) : null;
         return unmerged ?? Resolve(id).Reshape(split)!;
+    }
+
+    /// <summary>A value of [groups, channels] with each group as often as it has filters, one beside the other: then every filter is a column of its own.</summary>
+    private View ByColumn(View x, int filters)
+    {
+        if (filters == 1 && x.Strides[^2] == 1)
+            return x;
+        var rank = x.Dims.Length;
+        var repeated = new View(x.Value, x.Offset, [.. x.Dims[..^1], filters, x.Dims[^1]], [.. x.Strides[..^1], 0, x.Strides[^1]]);
+        return Rearranged(repeated, [.. Enumerable.Range(0, rank - 2), rank, rank - 2, rank - 1]).Reshape([.. x.Dims[..^2], x.Dims[^2] * filters, x.Dims[^1]])!;
     }
 
     /// <summary>The input of a convolution with the zeros that it needs, in the order of axes that it has.</summary>

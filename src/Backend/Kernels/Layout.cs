@@ -157,6 +157,12 @@ internal sealed class CopyInstruction : Instruction
         private void Tiles<T>(byte* from, byte* to, long rows)
             where T : unmanaged
         {
+            if (inner.From == 0)
+            {
+                Repeat<T>(from, to, rows);
+                return;
+            }
+
             var tile = row.From == size ? Tile : rows;
             var across = row.From == size ? Tile : inner.Count;
             for (var i0 = 0L; i0 < rows; i0 += tile)
@@ -168,6 +174,19 @@ internal sealed class CopyInstruction : Instruction
                     for (var i = i0; i < iEnd; i++)
                         Line<T>(from + (i * row.From), to + (i * row.To), j0, jEnd);
                 }
+            }
+        }
+
+        /// <summary>Rows of one element again and again.</summary>
+        private void Repeat<T>(byte* from, byte* to, long rows)
+            where T : unmanaged
+        {
+            var (count, step) = (inner.Count, inner.To);
+            for (var i = 0L; i < rows; i++, from += row.From, to += row.To)
+            {
+                var value = *(T*)from;
+                for (var j = 0L; j < count; j++)
+                    *(T*)(to + (j * step)) = value;
             }
         }
 
