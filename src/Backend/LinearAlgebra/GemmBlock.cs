@@ -26,6 +26,9 @@ internal static unsafe partial class GemmBlock<T, V, S>
     private const int CachePeriod = 4096;
     private const int CacheWays = 8;
 
+    // An unpacked B of so many bytes stays in the first-level cache, so that tiles of four vectors need not ask for it ahead.
+    private const int MaxBytesWide = 48 * 1024;
+
     // Packing B pays for the lines that its rows would push out once this many tiles read them.
     private const int MinTilesPacked = 4;
 
@@ -90,7 +93,7 @@ internal static unsafe partial class GemmBlock<T, V, S>
         if (packA || packB)
         {
             var elementsB = packB ? (nint)blockK * blockN : 0;
-            var elementsA = packA ? (nint)blockK * PackedRows(blockM) : 0;
+            var elementsA = packA ? PackedElements(blockK, blockM) : 0;
             packedB = (T*)Scratch.Get((nuint)((elementsA + elementsB) * sizeof(T)));
             packedA = packedB + elementsB;
         }
@@ -136,15 +139,16 @@ internal static unsafe partial class GemmBlock<T, V, S>
     private static void Tiles(int m, int n, int k, T* a, nint aRow, nint aCol, bool packedA, T* b, nint bRow, bool packedB, T* c, nint cRow, bool accumulate)
     {
         // m rows in strips of equal height, the first few one higher.
-        var strips = (m + S.MaxRows - 1) / S.MaxRows;
+        var most = packedA ? StripRows : S.MaxRows;
+        var strips = (m + most - 1) / most;
         var (height, higher) = strips == 1 ? (m, 0) : Math.DivRem(m, strips);
         var panelStep = packedB ? (nint)k * TileColumns : TileColumns;
         nint stripStep = 0;
         if (packedA)
         {
-            stripStep = (nint)k * PackedHeight;
+            stripStep = (nint)k * StripRows;
             aRow = 1;
-            aCol = PackedHeight;
+            aCol = StripRows;
         }
 
         if (packedB)
@@ -152,11 +156,33 @@ internal static unsafe partial class GemmBlock<T, V, S>
 
         var shape = new TileShape { K = k, Outer = 1, ARow = aRow, ACol = aCol, BRow = bRow, CRow = cRow, Accumulate = accumulate };
         delegate*<TileShape*, T*, T*, T*, void> tile = null, tall = null;
-        for (var j = 0; j < n; j += TileColumns, b += panelStep)
+        var j = 0;
+        if (S.WideRows > 0 && (packedB || (long)k * bRow * sizeof(T) <= MaxBytesWide))
+        {
+            shape.BPanel = panelStep;
+            for (; n - j >= 2 * TileColumns; j += 2 * TileColumns, b += 2 * panelStep)
+            {
+                if (!packedA)
+                {
+                    WideTiles(&shape, m, a, b, c + j, packedB);
+                    continue;
+                }
+
+                T* stripA = a, stripC = c + j;
+                for (var strip = 0; strip < strips; strip++, stripA += stripStep)
+                {
+                    var rows = strip < higher ? height + 1 : height;
+                    WideTiles(&shape, rows, stripA, b, stripC, packedB);
+                    stripC += rows * cRow;
+                }
+            }
+        }
+
+        for (var first = j; j < n; j += TileColumns, b += panelStep)
         {
             var columns = Math.Min(TileColumns, n - j);
             shape.Tail = columns > S.Width ? columns - S.Width : columns;
-            if (j == 0 || columns < TileColumns)
+            if (j == first || columns < TileColumns)
             {
                 tile = GemmKernel<T, V, S>.Select<EveryColumn>(height, columns);
                 tall = higher == 0 ? tile : GemmKernel<T, V, S>.Select<EveryColumn>(height + 1, columns);
@@ -172,6 +198,28 @@ internal static unsafe partial class GemmBlock<T, V, S>
                 stripA += packedA ? stripStep : rows * aRow;
                 stripC += rows * cRow;
             }
+        }
+    }
+
+    /// <summary>Covers m rows of two panels of C with tiles of four vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void WideTiles(TileShape* shape, int m, T* a, T* b, T* c, bool prefetch)
+    {
+        var strips = (m + S.WideRows - 1) / S.WideRows;
+        var (height, higher) = Math.DivRem(m, strips);
+        for (var strip = 0; strip < strips; strip++)
+        {
+            var rows = strip < higher ? height + 1 : height;
+            var next = c + rows * shape->CRow;
+            if (prefetch)
+            {
+                Prefetch(next, height, shape->CRow);
+                Prefetch(next + TileColumns, height, shape->CRow);
+            }
+
+            GemmKernel<T, V, S>.SelectWide(rows)(shape, a, b, c);
+            a += rows * shape->ARow;
+            c = next;
         }
     }
 
@@ -252,21 +300,22 @@ internal static unsafe partial class GemmBlock<T, V, S>
         }
     }
 
-    // Strips of rows as Tiles cuts them, each k columns of PackedHeight elements.
+    // Strips of rows as Tiles cuts them, each k columns of MaxRows elements: columns of whole cache lines would take a fourth longer to multiply on Intel's cores.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackA(int k, int m, T* a, nint aRow, nint aCol, T* packed)
     {
-        var strips = (m + S.MaxRows - 1) / S.MaxRows;
+        var strips = (m + StripRows - 1) / StripRows;
         var (height, higher) = Math.DivRem(m, strips);
         for (var strip = 0; strip < strips; strip++)
         {
             var rows = strip < higher ? height + 1 : height;
-            for (var i = 0; i < rows; i += S.Width)
+            // What a whole vector stores past the strip's height is overwritten by the vectors before it, and by what follows.
+            for (var i = (rows - 1) / S.Width * S.Width; i >= 0; i -= S.Width)
             {
                 var count = Math.Min(S.Width, rows - i);
                 if (aCol == 1)
                 {
-                    PackTransposed(k, count, a + i * aRow, aRow, packed + i, PackedHeight);
+                    PackTransposed(k, count, a + i * aRow, aRow, packed + i, StripRows);
                     continue;
                 }
 
@@ -274,18 +323,22 @@ internal static unsafe partial class GemmBlock<T, V, S>
                 for (nint p = 0; p < k; p++)
                 {
                     S.Prefetch(a + i + (p + PrefetchedRows) * aCol);
-                    S.Store(packed + i + p * PackedHeight, S.LoadFirst(a + i + p * aCol, mask, count));
+                    S.Store(packed + i + p * StripRows, S.LoadFirst(a + i + p * aCol, mask, count));
                 }
             }
 
             a += rows * aRow;
-            packed += (nint)k * PackedHeight;
+            packed += (nint)k * StripRows;
         }
     }
 
-    private static int PackedHeight => (S.MaxRows + S.Width - 1) / S.Width * S.Width;
+    private static int StripRows
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => S.WideRows > 0 ? 2 * S.WideRows : S.MaxRows;
+    }
 
-    private static nint PackedRows(int m) => (nint)((m + S.MaxRows - 1) / S.MaxRows) * PackedHeight;
+    private static nint PackedElements(int k, int m) => (nint)k * ((m + StripRows - 1) / StripRows * StripRows) + S.Width;
 
     // packed[p·step + i] = source[i·stride + p] for i < rows ≤ Width, p < k; the rest of each vector is undefined.
     [SkipLocalsInit]

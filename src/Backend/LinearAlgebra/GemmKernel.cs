@@ -186,6 +186,96 @@ internal static unsafe partial class GemmKernel<T, V, S>
             _ => &Tile<Rows14, E, M>,
         };
 
+    /// <summary>
+    /// Computes C (+)= A·B for a tile of sizeof(R) ≤ 6 rows and four whole vectors of columns, those of two panels of B: fewer elements of A are loaded for as many sums.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Wide<R>(TileShape* shape, T* a, T* b, T* c)
+        where R : unmanaged
+    {
+        nint aCol = shape->ACol, bRow = shape->BRow, bPanel = shape->BPanel, cRow = shape->CRow;
+        V s00 = default, s01 = default, s02 = default, s03 = default;
+        V s10 = default, s11 = default, s12 = default, s13 = default;
+        V s20 = default, s21 = default, s22 = default, s23 = default;
+        V s30 = default, s31 = default, s32 = default, s33 = default;
+        V s40 = default, s41 = default, s42 = default, s43 = default;
+        V s50 = default, s51 = default, s52 = default, s53 = default;
+        if (shape->Accumulate)
+        {
+            LoadWide(c, ref s00, ref s01, ref s02, ref s03);
+            if (sizeof(R) > 1) LoadWide(c + cRow, ref s10, ref s11, ref s12, ref s13);
+            if (sizeof(R) > 2) LoadWide(c + 2 * cRow, ref s20, ref s21, ref s22, ref s23);
+            if (sizeof(R) > 3) LoadWide(c + 3 * cRow, ref s30, ref s31, ref s32, ref s33);
+            if (sizeof(R) > 4) LoadWide(c + 4 * cRow, ref s40, ref s41, ref s42, ref s43);
+            if (sizeof(R) > 5) LoadWide(c + 5 * cRow, ref s50, ref s51, ref s52, ref s53);
+        }
+
+        // Addresses scale strides by 1, 2 or 4.
+        var stride = shape->ARow * sizeof(T);
+        nint stride3 = 3 * stride, stride5 = 5 * stride;
+        for (var outer = shape->Outer; ;)
+        {
+            for (var k = shape->K; k > 0; k--)
+            {
+                V b0 = S.Load(b), b1 = S.Load(b + S.Width), b2 = S.Load(b + bPanel), b3 = S.Load(b + bPanel + S.Width);
+                b += bRow;
+                AddWide(a, b0, b1, b2, b3, ref s00, ref s01, ref s02, ref s03);
+                if (sizeof(R) > 1) AddWide((T*)((nint)a + stride), b0, b1, b2, b3, ref s10, ref s11, ref s12, ref s13);
+                if (sizeof(R) > 2) AddWide((T*)((nint)a + 2 * stride), b0, b1, b2, b3, ref s20, ref s21, ref s22, ref s23);
+                if (sizeof(R) > 3) AddWide((T*)((nint)a + stride3), b0, b1, b2, b3, ref s30, ref s31, ref s32, ref s33);
+                if (sizeof(R) > 4) AddWide((T*)((nint)a + 4 * stride), b0, b1, b2, b3, ref s40, ref s41, ref s42, ref s43);
+                if (sizeof(R) > 5) AddWide((T*)((nint)a + stride5), b0, b1, b2, b3, ref s50, ref s51, ref s52, ref s53);
+                a += aCol;
+            }
+
+            if (--outer == 0)
+                break;
+            a += shape->ANext;
+            b += shape->BNext;
+        }
+
+        StoreWide(c, s00, s01, s02, s03);
+        if (sizeof(R) > 1) StoreWide(c + cRow, s10, s11, s12, s13);
+        if (sizeof(R) > 2) StoreWide(c + 2 * cRow, s20, s21, s22, s23);
+        if (sizeof(R) > 3) StoreWide(c + 3 * cRow, s30, s31, s32, s33);
+        if (sizeof(R) > 4) StoreWide(c + 4 * cRow, s40, s41, s42, s43);
+        if (sizeof(R) > 5) StoreWide(c + 5 * cRow, s50, s51, s52, s53);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void LoadWide(T* p, ref V x0, ref V x1, ref V x2, ref V x3) =>
+        (x0, x1, x2, x3) = (S.Load(p), S.Load(p + S.Width), S.Load(p + 2 * S.Width), S.Load(p + 3 * S.Width));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddWide(T* a, V b0, V b1, V b2, V b3, ref V s0, ref V s1, ref V s2, ref V s3)
+    {
+        var x = S.Broadcast(a);
+        s0 = S.MultiplyAdd(x, b0, s0);
+        s1 = S.MultiplyAdd(x, b1, s1);
+        s2 = S.MultiplyAdd(x, b2, s2);
+        s3 = S.MultiplyAdd(x, b3, s3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreWide(T* p, V x0, V x1, V x2, V x3)
+    {
+        S.Store(p, x0);
+        S.Store(p + S.Width, x1);
+        S.Store(p + 2 * S.Width, x2);
+        S.Store(p + 3 * S.Width, x3);
+    }
+
+    /// <summary>The <see cref="Wide"/> kernel for a number of rows.</summary>
+    public static delegate*<TileShape*, T*, T*, T*, void> SelectWide(int rows) => rows switch
+    {
+        1 => &Wide<Rows1>,
+        2 => &Wide<Rows2>,
+        3 => &Wide<Rows3>,
+        4 => &Wide<Rows4>,
+        5 => &Wide<Rows5>,
+        _ => &Wide<Rows6>,
+    };
+
     /// <summary>Computes C (+)= A·B for sizeof(R) ≤ 3 rows by streaming through whole rows of B, 8 at a time.</summary>
     /// <remarks><paramref name="k"/> is a multiple of 8 and <paramref name="n"/> of the vector width.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -285,6 +375,9 @@ internal struct TileShape
     public nint BRow;
     public nint BNext;
     public nint CRow;
+
+    /// <summary>From a panel of B to the next, where a tile takes two.</summary>
+    public nint BPanel;
 
     /// <summary>Elements in the last vector of a row.</summary>
     public int Tail;

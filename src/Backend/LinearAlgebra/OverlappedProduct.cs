@@ -23,8 +23,8 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
     /// <summary>The most rows of a unit: they stay in the first-level cache beside a panel of B.</summary>
     private const int LargestBlock = 112;
 
-    /// <summary>The longest sum at a time.</summary>
-    private const int DepthAtATime = 384;
+    /// <summary>The longest sum at a time; tiles of four vectors read B from the second-level cache anyway.</summary>
+    private static readonly int DepthAtATime = Processor.LoadsBoundTiles ? 576 : 384;
 
     /// <summary>A packed B of up to so many bytes is packed once for all; else in pieces, where they are used.</summary>
     private const long LargestPacked = 4 << 20;
@@ -48,7 +48,7 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
     /// <summary>The part of the inner axis that is summed at a time, and, where that is all of it, of the outer axis.</summary>
     public int InnerBlock { get; } = (int)Even(Inner.Size, 2 * DepthAtATime);
 
-    public int OuterBlock { get; } = Inner.Size is 0 or > DepthAtATime ? 1 : (int)Even(Outer.Size, DepthAtATime / Inner.Size);
+    public int OuterBlock { get; } = Inner.Size == 0 || Inner.Size > DepthAtATime ? 1 : (int)Even(Outer.Size, DepthAtATime / Inner.Size);
 
     public long SumCount { get; } = Product(Sums);
 
@@ -221,9 +221,25 @@ internal static unsafe class OverlappedProduct<T, V, S>
                 PackPiece(plan, b + piece.B, own, piece, firstPanel, endPanel);
             else
                 panels = packed + (piece.Start * Panels(plan) * TileColumns) + ((long)firstPanel * piece.Depth * TileColumns);
-            for (var panel = firstPanel; panel < endPanel; panel++, panels += piece.Depth * TileColumns)
-                Units<EveryColumn>(&shape, panel, plan.Columns, count, rows, a + piece.A, offsetA, panels, c, offsetC);
+            shape.BPanel = (nint)piece.Depth * TileColumns;
+            for (var panel = firstPanel; panel < endPanel;)
+            {
+                var isWide = S.WideRows > 0 && panel + 1 < endPanel && (panel + 2) * TileColumns <= plan.Columns;
+                if (isWide)
+                    WideUnits(&shape, count, rows, a + piece.A, offsetA, panels, c + (panel * TileColumns), offsetC);
+                else
+                    Units<EveryColumn>(&shape, panel, plan.Columns, count, rows, a + piece.A, offsetA, panels, c, offsetC);
+                panel += isWide ? 2 : 1;
+                panels += isWide ? 2 * shape.BPanel : shape.BPanel;
+            }
         }
+    }
+
+    /// <summary>Two whole panels of the result for some units.</summary>
+    private static void WideUnits(TileShape* shape, int count, int* rows, T* a, long* offsetA, T* b, T* c, long* offsetC)
+    {
+        for (var i = 0; i < count; i++)
+            GemmBlock<T, V, S>.WideTiles(shape, rows[i], a + offsetA[i], b, c + offsetC[i], false);
     }
 
     /// <summary>A panel of the result, of <paramref name="columns"/> columns in all, for some units.</summary>
