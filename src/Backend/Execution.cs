@@ -206,35 +206,35 @@ internal sealed unsafe class Execution
     }
 
     /// <summary>
-    /// Has a convolution run the kernel that follows it over the rows that it stores, where that writes nothing that the convolution still reads. Zeros around
-    /// what the kernel stores, which stand between the two, come first then.
+    /// Has a convolution or a matrix product run the kernel that follows it over what it stores, where that writes nothing that the product still reads. Zeros
+    /// around what the kernel stores, which stand between the two, come first then.
     /// </summary>
-    private void Continue(int conv, int[] places)
+    private void Continue(int product, int[] places)
     {
         var code = Plan.Code;
-        if (code[conv] is not ConvInstruction)
+        if (code[product] is not (ConvInstruction or ProductInstruction))
             return;
-        var next = conv + 1;
+        var next = product + 1;
         while (next < code.Count && code[next] is BorderInstruction)
             next++;
-        if (next == code.Count || (conv < guardAt && next >= guardAt) || (conv < Plan.SettledCount && next >= Plan.SettledCount) || code[next] is not ElementwiseInstruction kernel)
+        if (next == code.Count || (product < guardAt && next >= guardAt) || (product < Plan.SettledCount && next >= Plan.SettledCount) || code[next] is not ElementwiseInstruction kernel)
             return;
-        var result = code[conv].Outputs[0].Value;
+        var result = code[product].Outputs[0].Value;
         if (!kernel.Inputs.Contains(new Operand(result)))
             return;
         foreach (var written in kernel.Outputs)
         {
-            foreach (var read in code[conv].Inputs)
+            foreach (var read in code[product].Inputs)
             {
                 if (Overlap(written.Value, read.Value))
                     return;
             }
         }
 
-        if (kernel.After(result, (void**)pointers.Pointer + places[next]) is not { } epilogue || !steps[conv].TryContinue(epilogue))
+        if (kernel.After(result, (void**)pointers.Pointer + places[next]) is not { } epilogue || !steps[product].TryContinue(epilogue))
             return;
-        steps[conv] = new SequenceStep([.. steps[(conv + 1)..next], steps[conv]]);
-        Array.Fill(steps, new SequenceStep(), conv + 1, next - conv);
+        steps[product] = new SequenceStep([.. steps[(product + 1)..next], steps[product]]);
+        Array.Fill(steps, new SequenceStep(), product + 1, next - product);
     }
 
     private bool Overlap(int first, int second)

@@ -52,7 +52,7 @@ internal abstract class Step
 {
     public abstract void Run();
 
-    /// <summary>Has the step run a kernel over the rows of its result as it stores them; false where it does not store whole rows one after another.</summary>
+    /// <summary>Has the step run a kernel over its result as it stores that; false where it does not store what the kernel takes, or nothing would be gained.</summary>
     public virtual bool TryContinue(Epilogue epilogue) => false;
 }
 

@@ -202,7 +202,7 @@ public sealed unsafe class Session
         var times = Current.Profile(runs);
         var kernels = Current.Plan.Code.Select((c, i) => new KernelTime(c.Name, times[i], c.Flops, Current.Plan.BytesOf(c)));
 
-        // What ran within a convolution took no time of its own.
+        // What ran within a convolution or a product took no time of its own.
         return [.. kernels.Where((_, i) => !Current.IsWithinAnother(i))];
     }
 

@@ -39,13 +39,17 @@ internal sealed class ElementwiseInstruction(int node, FusedKernel kernel, Opera
         var spec = kernel.Spec;
         if (kernel.ScratchBytes > 0 || spec.Size == 0 || spec.Reduction == FusedReduction.Columns)
             return null;
+        void* result = null;
         for (var i = 0; i < InputCount; i++)
         {
-            if (Operands[i].Value == value && !IsInOrder(i))
+            if (Operands[i].Value != value)
+                continue;
+            if (!IsInOrder(i))
                 return null;
+            result = pointers[i];
         }
 
-        return new Epilogue(BindKernel(pointers), spec.Reduction == FusedReduction.None ? 1 : kernel.ElementsPerUnit);
+        return new Epilogue(BindKernel(pointers), result, spec.Size, spec.Reduction == FusedReduction.None ? 1 : kernel.ElementsPerUnit);
     }
 
     /// <summary>Whether an input has the elements of the space side by side, from the start of its value on.</summary>

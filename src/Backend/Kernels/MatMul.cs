@@ -133,8 +133,34 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
     }
 
     /// <summary>Calls with the offsets of all batches but the innermost two.</summary>
-    private abstract class ProductStep(ProductPlan plan) : Step
+    private abstract class ProductStep(ProductPlan plan, int size, bool isPacked, IMatrixProduct product) : Step
     {
+        // What a thread stores up to here stays in the second-level cache until the kernel that follows reads it.
+        private const long MaxBytesKept = 512 * 1024;
+
+        // A kernel is not called for less than this many rows, and threads share rows rather than columns only if that many are to be shared.
+        private const int MinRows = 64;
+        private const int MinRowsShared = 2048;
+
+        protected IMatrixProduct Product { get; } = product;
+
+        protected ManagedMatrixProduct? Managed { get; } = product as ManagedMatrixProduct;
+
+        protected Epilogue? Epilogue { get; private set; }
+
+        public sealed override bool TryContinue(Epilogue epilogue)
+        {
+            var count = plan.Batches.Aggregate((long)plan.M * plan.N, (product, axis) => product * axis.Size);
+            if (Managed is null || isPacked || plan.M < MinRows || plan.Rows.C != plan.N || count != epilogue.Size || !epilogue.Divides(plan.N)
+                || count * size <= MaxBytesKept * Managed.Threads || (Managed.Threads > 1 && count / plan.N < MinRowsShared * Managed.Threads))
+            {
+                return false;
+            }
+
+            Epilogue = epilogue;
+            return true;
+        }
+
         public sealed override void Run()
         {
             var loops = Math.Max(0, plan.Batches.Length - 2);
@@ -178,20 +204,32 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
         }
     }
 
-    private sealed unsafe class SingleStep(float** pointers, ProductPlan plan, bool isPacked, IMatrixProduct product) : ProductStep(plan)
+    private sealed unsafe class SingleStep(float** pointers, ProductPlan plan, bool isPacked, IMatrixProduct product) : ProductStep(plan, sizeof(float), isPacked, product)
     {
         private readonly MatrixProductArgs<float> args = Args(plan, isPacked, pointers[0], pointers[1], pointers[2]);
 
-        protected override void Multiply(long a, long b, long c) =>
-            product.Multiply(args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c });
+        protected override void Multiply(long a, long b, long c)
+        {
+            var moved = args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c };
+            if (Epilogue is null)
+                Product.Multiply(moved);
+            else
+                Managed!.Multiply(moved, Epilogue);
+        }
     }
 
-    private sealed unsafe class DoubleStep(double** pointers, ProductPlan plan, bool isPacked, IMatrixProduct product) : ProductStep(plan)
+    private sealed unsafe class DoubleStep(double** pointers, ProductPlan plan, bool isPacked, IMatrixProduct product) : ProductStep(plan, sizeof(double), isPacked, product)
     {
         private readonly MatrixProductArgs<double> args = Args(plan, isPacked, pointers[0], pointers[1], pointers[2]);
 
-        protected override void Multiply(long a, long b, long c) =>
-            product.Multiply(args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c });
+        protected override void Multiply(long a, long b, long c)
+        {
+            var moved = args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c };
+            if (Epilogue is null)
+                Product.Multiply(moved);
+            else
+                Managed!.Multiply(moved, Epilogue);
+        }
     }
 }
 

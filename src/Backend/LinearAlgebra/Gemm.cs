@@ -38,18 +38,18 @@ public static unsafe class Gemm
     /// <exception cref="ArgumentException">A size is negative, or rows or matrices of C overlap.</exception>
     public static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool = null) => Multiply(args, pool, Path);
 
-    internal static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool, SimdPath path)
+    internal static void Multiply(in MatrixProductArgs<float> args, WorkerPool? pool, SimdPath path, Epilogue? epilogue = null)
     {
         switch (path)
         {
             case SimdPath.Avx512:
-                GemmDriver<float, Vector512<float>, Avx512Single>.Multiply(args, pool);
+                GemmDriver<float, Vector512<float>, Avx512Single>.Multiply(args, pool, epilogue);
                 break;
             case SimdPath.Avx2:
-                GemmDriver<float, Vector256<float>, Avx2Single>.Multiply(args, pool);
+                GemmDriver<float, Vector256<float>, Avx2Single>.Multiply(args, pool, epilogue);
                 break;
             default:
-                GemmDriver<float, Vector<float>, Portable<float>>.Multiply(args, pool);
+                GemmDriver<float, Vector<float>, Portable<float>>.Multiply(args, pool, epilogue);
                 break;
         }
     }
@@ -57,18 +57,18 @@ public static unsafe class Gemm
     /// <inheritdoc cref="Multiply(in MatrixProductArgs{float}, WorkerPool?)"/>
     public static void Multiply(in MatrixProductArgs<double> args, WorkerPool? pool = null) => Multiply(args, pool, Path);
 
-    internal static void Multiply(in MatrixProductArgs<double> args, WorkerPool? pool, SimdPath path)
+    internal static void Multiply(in MatrixProductArgs<double> args, WorkerPool? pool, SimdPath path, Epilogue? epilogue = null)
     {
         switch (path)
         {
             case SimdPath.Avx512:
-                GemmDriver<double, Vector512<double>, Avx512Double>.Multiply(args, pool);
+                GemmDriver<double, Vector512<double>, Avx512Double>.Multiply(args, pool, epilogue);
                 break;
             case SimdPath.Avx2:
-                GemmDriver<double, Vector256<double>, Avx2Double>.Multiply(args, pool);
+                GemmDriver<double, Vector256<double>, Avx2Double>.Multiply(args, pool, epilogue);
                 break;
             default:
-                GemmDriver<double, Vector<double>, Portable<double>>.Multiply(args, pool);
+                GemmDriver<double, Vector<double>, Portable<double>>.Multiply(args, pool, epilogue);
                 break;
         }
     }
@@ -92,6 +92,7 @@ public static unsafe class Gemm
         private struct Job
         {
             public MatrixProductArgs<T> Args;
+            public Epilogue? Epilogue;
             public int Parts;
             public int GridRows;
 
@@ -100,16 +101,16 @@ public static unsafe class Gemm
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public static void Multiply(in MatrixProductArgs<T> args, WorkerPool? pool)
+        public static void Multiply(in MatrixProductArgs<T> args, WorkerPool? pool, Epilogue? epilogue)
         {
             args.Verify();
             if (args.M == 0 || args.N == 0)
                 return;
             if (pool is { Threads: > 1 } && (double)args.M * args.N * args.K * args.Count >= MinParallelWork)
             {
-                var job = new Job { Args = args };
+                var job = new Job { Args = args, Epilogue = epilogue };
                 Split(ref job, pool.Threads);
-                pool.Run(job.Parts, &RunParts, &job);
+                pool.Run(job.Parts, &RunParts, Unsafe.AsPointer(ref job));
                 return;
             }
 
@@ -117,7 +118,7 @@ public static unsafe class Gemm
             {
                 T* a = args.A + batch * args.ABatch, b = args.B + batch * args.BBatch, c = args.C + batch * args.CBatch;
                 for (nint inner = 0; inner < args.Inner; inner++, a += args.AInner, b += args.BInner, c += args.CInner)
-                    Block(args, args.M, args.N, a, b, c);
+                    Block(args, args.M, args.N, a, b, c, epilogue);
             }
         }
 
@@ -126,6 +127,13 @@ public static unsafe class Gemm
         private static void Split(ref Job job, int threads)
         {
             var batch = job.Args.Count;
+            if (job.Epilogue is not null)
+            {
+                (job.GridRows, job.GridColumns) = (GemmBlock<T, V, S>.RowBlocks(job.Args.M), 1);
+                job.Parts = (int)Math.Min(batch * job.GridRows, WorkerPool.PartsPerThread * threads);
+                return;
+            }
+
             for (var blocks = 1; ; blocks++)
             {
                 var total = batch * blocks;
@@ -164,18 +172,18 @@ public static unsafe class Gemm
         private static int Tiles(in MatrixProductArgs<T> args) => (args.N + TileWidth(args) - 1) / TileWidth(args);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Block(in MatrixProductArgs<T> args, int rows, int columns, T* a, T* b, T* c)
+        private static void Block(in MatrixProductArgs<T> args, int rows, int columns, T* a, T* b, T* c, Epilogue? epilogue)
         {
             if (args.IsPacked)
                 GemmBlock<T, V, S>.MultiplyPacked(rows, columns, args.K, GemmBlock<T, V, S>.PanelColumns(args.M), a, args.ARow, args.ACol, b, c, args.CRow, args.Accumulate);
             else
-                GemmBlock<T, V, S>.Multiply(rows, columns, args.K, a, args.ARow, args.ACol, b, args.BRow, args.BCol, c, args.CRow, args.Accumulate);
+                GemmBlock<T, V, S>.Multiply(rows, columns, args.K, a, args.ARow, args.ACol, b, args.BRow, args.BCol, c, args.CRow, args.Accumulate, epilogue);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void RunParts(void* state, int part, int endPart)
         {
-            ref var job = ref *(Job*)state;
+            ref var job = ref Unsafe.AsRef<Job>(state);
             ref readonly var args = ref job.Args;
             var grid = job.GridRows * job.GridColumns;
             var total = args.Count * grid;
@@ -185,9 +193,10 @@ public static unsafe class Gemm
                 var (matrix, cell) = Math.DivRem(block, grid);
                 var (row, column) = Math.DivRem((int)cell, job.GridColumns);
                 var endColumn = (int)Math.Min(job.GridColumns, column + end - block);
-                block += endColumn - column;
+                var endRow = job.GridColumns > 1 ? row + 1 : (int)Math.Min(job.GridRows, row + end - block);
+                block += job.GridColumns > 1 ? endColumn - column : endRow - row;
                 var i = (int)((long)args.M * row / job.GridRows);
-                var rows = (int)((long)args.M * (row + 1) / job.GridRows) - i;
+                var rows = (int)((long)args.M * endRow / job.GridRows) - i;
                 var (tiles, width) = (Tiles(args), TileWidth(args));
                 var j = (int)((long)tiles * column / job.GridColumns) * width;
                 var columns = Math.Min((int)((long)tiles * endColumn / job.GridColumns) * width, args.N) - j;
@@ -195,7 +204,8 @@ public static unsafe class Gemm
                     args, rows, columns,
                     args.A + args.AOffset(matrix) + i * args.ARow,
                     args.B + args.BOffset(matrix) + j * (args.IsPacked ? args.K : args.BCol),
-                    args.C + args.COffset(matrix) + i * args.CRow + j);
+                    args.C + args.COffset(matrix) + i * args.CRow + j,
+                    job.Epilogue);
             }
         }
     }

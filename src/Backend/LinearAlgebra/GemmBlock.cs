@@ -54,14 +54,20 @@ internal static unsafe partial class GemmBlock<T, V, S>
         get => 12 * S.MaxRows;
     }
 
+    /// <summary>How many blocks of rows m rows make.</summary>
+    public static int RowBlocks(int m) => (m + BlockM - 1) / BlockM;
+
     /// <summary>Computes C (+)= A·B for m×n elements of C.</summary>
+    /// <param name="epilogue">Runs over rows of C once these are complete: contiguous ones, all of their columns.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(int m, int n, int k, T* a, nint aRow, nint aCol, T* b, nint bRow, nint bCol, T* c, nint cRow, bool accumulate)
+    public static void Multiply(
+        int m, int n, int k, T* a, nint aRow, nint aCol, T* b, nint bRow, nint bCol, T* c, nint cRow, bool accumulate, Epilogue? epilogue = null)
     {
         if (k == 0)
         {
             for (nint i = 0; !accumulate && i < m; i++)
                 new Span<T>(c + i * cRow, n).Clear();
+            epilogue?.Run(c, (nint)m * n);
             return;
         }
 
@@ -70,12 +76,13 @@ internal static unsafe partial class GemmBlock<T, V, S>
         if (bCol == 1 && m <= MaxStreamedRows)
         {
             Stream(m, n, k, a, aRow, aCol, b, bRow, c, cRow, accumulate);
+            epilogue?.Run(c, (nint)m * n);
             return;
         }
 
         var blocksK = (k + MaxBlockK - 1) / MaxBlockK;
         var blockK = blocksK == 1 ? k : (k + blocksK - 1) / blocksK;
-        var blocksM = (m + BlockM - 1) / BlockM;
+        var blocksM = RowBlocks(m);
         var blockM = blocksM == 1 ? m : (m + blocksM - 1) / blocksM;
         var packB = bCol != 1 || (m > MaxRowsUnpacked && (long)k * n * sizeof(T) > MaxBytesUnpacked)
             || (m >= MinTilesPacked * S.MaxRows && n > TileColumns && Collides(blockK, bRow));
@@ -83,6 +90,7 @@ internal static unsafe partial class GemmBlock<T, V, S>
         if (!packA && !packB && blocksK == 1 && blocksM == 1 && n <= BlockN)
         {
             Tiles(m, n, k, a, aRow, aCol, false, b, bRow, false, c, cRow, accumulate);
+            epilogue?.Run(c, (nint)m * n);
             return;
         }
 
@@ -118,9 +126,14 @@ internal static unsafe partial class GemmBlock<T, V, S>
                         packA ? packedA : blockA, aRow, aCol, packA,
                         packB ? packedB : blockB, bRow, packB,
                         c + i * cRow + j, cRow, accumulate || p > 0);
+                    if (n <= blockN && p + depth == k)
+                        epilogue?.Run(c + i * cRow, (nint)rows * n);
                 }
             }
         }
+
+        if (n > blockN)
+            epilogue?.Run(c, (nint)m * n);
     }
 
     /// <summary>Computes C = A·B where <see cref="PackB"/> has packed B, or a range of its panels.</summary>

@@ -116,4 +116,10 @@ public sealed class ManagedMatrixProduct(WorkerPool? pool = null) : IMatrixProdu
 
     /// <inheritdoc/>
     public void Multiply(in MatrixProductArgs<double> args) => Gemm.Multiply(args, pool);
+
+    internal int Threads => pool?.Threads ?? 1;
+
+    internal void Multiply(in MatrixProductArgs<float> args, Epilogue epilogue) => Gemm.Multiply(args, pool, Gemm.Path, epilogue);
+
+    internal void Multiply(in MatrixProductArgs<double> args, Epilogue epilogue) => Gemm.Multiply(args, pool, Gemm.Path, epilogue);
 }
