@@ -14,7 +14,7 @@ internal static unsafe partial class GemmKernel<T, V, S>
     where V : struct
     where S : struct, ISimd<T, V>
 {
-    // Rows of an unpacked B lie too far apart for the processor to foresee them.
+    // Rows of an unpacked B lie too far apart for the processor to foresee them, and so may columns of A.
     private const int PrefetchedRows = 12;
 
     /// <summary>
@@ -210,15 +210,16 @@ internal static unsafe partial class GemmKernel<T, V, S>
             if (sizeof(R) > 5) LoadWide(c + 5 * cRow, ref s50, ref s51, ref s52, ref s53);
         }
 
-        // Addresses scale strides by 1, 2 or 4.
+        // Addresses scale strides by 1, 2 or 4. Where all rows of A share a line they would wait for it together: it is asked for ahead.
         var stride = shape->ARow * sizeof(T);
-        nint stride3 = 3 * stride, stride5 = 5 * stride;
+        nint stride3 = 3 * stride, stride5 = 5 * stride, ahead = PrefetchedRows * aCol * sizeof(T);
         for (var outer = shape->Outer; ;)
         {
             for (var k = shape->K; k > 0; k--)
             {
                 V b0 = S.Load(b), b1 = S.Load(b + S.Width), b2 = S.Load(b + bPanel), b3 = S.Load(b + bPanel + S.Width);
                 b += bRow;
+                S.Prefetch((T*)((nint)a + ahead));
                 AddWide(a, b0, b1, b2, b3, ref s00, ref s01, ref s02, ref s03);
                 if (sizeof(R) > 1) AddWide((T*)((nint)a + stride), b0, b1, b2, b3, ref s10, ref s11, ref s12, ref s13);
                 if (sizeof(R) > 2) AddWide((T*)((nint)a + 2 * stride), b0, b1, b2, b3, ref s20, ref s21, ref s22, ref s23);
