@@ -267,9 +267,12 @@ internal readonly unsafe struct Portable<T> : ISimd<T, Vector<T>>
 /// <summary>What kernels are chosen by, of the processor.</summary>
 internal static class Processor
 {
+    /// <summary>The <see cref="AppContext"/> switch that decides instead.</summary>
+    public const string WideTilesSwitch = "Dnn.WideTiles";
+
     /// <summary>
     /// Whether the loads of a tile hold up its sums, as on Intel's cores: with four loads for seven sums Ice Lake stays a tenth below its peak, with five for twelve it
     /// reaches it. Zen 4 and 5 reach it with the former, whose panels of B fit the first-level cache.
     /// </summary>
-    public static bool LoadsBoundTiles { get; } = Avx512F.IsSupported && X86Base.CpuId(0, 0) is (_, 0x756e6547, _, _);
+    public static bool LoadsBoundTiles { get; } = Avx512F.IsSupported && (AppContext.TryGetSwitch(WideTilesSwitch, out var isOn) ? isOn : X86Base.CpuId(0, 0) is (_, 0x756e6547, _, _));
 }

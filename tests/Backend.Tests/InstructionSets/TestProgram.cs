@@ -14,6 +14,8 @@ internal static class TestProgram
     {
         if (args is not [var path, .. var classes])
             return 2;
+        if (bool.TryParse(Environment.GetEnvironmentVariable(Processor.WideTilesSwitch), out var isOn))
+            AppContext.SetSwitch(Processor.WideTilesSwitch, isOn);
         if (Gemm.Path.ToString() != path)
         {
             Console.WriteLine($"the instruction set is {Gemm.Path}, not {path}");
