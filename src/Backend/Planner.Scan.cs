@@ -97,20 +97,29 @@ internal sealed partial class Planner
         int[] places = [.. outputs.Keys];
         var scratch = schedule.TemporaryBytes > 0 ? NewValue(DType.I64, (schedule.TemporaryBytes + sizeof(long) - 1) / sizeof(long)) : -1;
         var kept = states.Select(s => new Operand(lasts[s])).ToArray();
-        var packed = planner.packs.ConvertAll(pack => Pack(pack, sources[pack.Input]));
+        var packed = planner.packs.ConvertAll(pack =>
+        {
+            var at = At(sources[pack.Input]);
+            return Pack(pack.Product, result.Values[at.Value].Type, at with { Offset = at.Offset + pack.Offset });
+        });
         Operand[] operands = [.. kept, .. sources.Select(At), .. packed, .. kept, .. places.Select(p => new Operand(outputs[p])), .. scratch >= 0 ? [new Operand(scratch)] : Array.Empty<Operand>()];
         var steps = sources.Select((view, i) => moves[i] ? view.Strides[0] * FusedKernelSpec.SizeOf(result.Values[view.Value].Type) : 0).Concat(packed.Select(_ => 0L)).ToArray();
         var strides = places.Select(p => values[schedule.Outputs[Array.FindIndex(schedule.Outputs, o => values[o].Index == p)]].Bytes).ToArray();
         Add(new ScanInstruction([.. nodes.Select(n => (n, valueOf[n]))], planner.result, schedule, length, recurrence.Reverse, states.Length, steps, places, strides, operands));
     }
 
-    /// <summary>The operand B of a product of the body, packed, where it is the same at every step and the executor's own products run it.</summary>
+    /// <summary>
+    /// The operand B of a product, packed, where it is the same at every step of the loop around, or, for a row, in every run; null elsewhere, or where others multiply than the
+    /// executor's own products.
+    /// </summary>
     private Operand? Packed(DType type, ProductPlan plan, View b)
     {
         var value = result.Values[b.Value];
-        if (body is null || !isPacking || options.MatrixProduct is not (null or ManagedMatrixProduct) || plan.Batches.Length > 0 || plan.N == 1 || plan.K == 0)
+        if (options.MatrixProduct is not (null or ManagedMatrixProduct) || plan.Batches.Length > 0 || plan.N == 1 || plan.K == 0)
             return null;
-        if (value.Region != Region.Input || value.Index >= body.Length || body[value.Index].Moves)
+        if (body is null)
+            return plan.M == 1 && options.Fuse && value.Region == Region.State && isFixed[value.Index] && PacksRow((long)plan.K * plan.N, FusedKernelSpec.SizeOf(type)) ? Pack(plan, type, At(b)) : null;
+        if (!isPacking || value.Region != Region.Input || value.Index >= body.Length || body[value.Index].Moves)
             return null;
         packs.Add(new BodyPack(value.Index, b.Offset * FusedKernelSpec.SizeOf(type), plan));
         var packed = NewValue(type, PackOperandInstruction.Elements(type, plan), Region.Input);
@@ -118,12 +127,16 @@ internal sealed partial class Planner
         return new Operand(packed);
     }
 
-    private Operand Pack(BodyPack pack, View source)
+    /// <summary>
+    /// Whether weights that a row is multiplied with are kept packed: they are read from start to end then, and each of two threads has its own half in its cache, where halves of rows
+    /// would push one another out. Small ones are not worth it, large ones come from memory anyway.
+    /// </summary>
+    private static bool PacksRow(long elements, int size) => elements >= 1 << 14 && elements * size <= 4 << 20;
+
+    private Operand Pack(ProductPlan plan, DType type, Operand source)
     {
-        var type = result.Values[source.Value].Type;
-        var target = new Operand(NewValue(type, PackOperandInstruction.Elements(type, pack.Product)));
-        var at = At(source);
-        Add(new PackOperandInstruction(type, pack.Product, at with { Offset = at.Offset + pack.Offset }, target));
+        var target = new Operand(NewValue(type, PackOperandInstruction.Elements(type, plan)));
+        Add(new PackOperandInstruction(type, plan, source, target));
         return target;
     }
 

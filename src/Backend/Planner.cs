@@ -82,9 +82,13 @@ internal sealed partial class Planner
     /// <summary>Where the inputs lie, for the body of a scan.</summary>
     private readonly BodyInput[]? body;
 
+    /// <summary>For each state, whether it stays from run to run.</summary>
+    private readonly bool[] isFixed;
+
     private Planner(Program program, IReadOnlyDictionary<string, long> sizes, PlanOptions options, BodyInput[]? body = null)
     {
         (this.options, this.body, this.sizes) = (options, body, sizes);
+        isFixed = [.. program.States.Select(s => s.Next is null)];
         for (var i = 0; i < program.Inputs.Length; i++)
             Declare(program.Inputs[i].Name, program.Inputs[i].Value, Region.Input, i);
         for (var i = 0; i < program.States.Length; i++)

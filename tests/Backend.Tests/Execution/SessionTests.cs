@@ -200,6 +200,40 @@ public class SessionTests
         }
     }
 
+    [Theory]
+    [InlineData(DType.F32, 200, 150, 1)]
+    [InlineData(DType.F32, 784, 512, 3)]
+    [InlineData(DType.F64, 130, 129, 2)]
+    [InlineData(DType.F32, 300, 64, 2)]
+    public void A_row_times_weights_that_are_kept_packed_is_that_row_of_many(DType type, int inputs, int units, int threads)
+    {
+        var (x, w, v) = (Expr.Variable("x", new Shape("B", inputs)), Expr.Variable("w", new Shape(inputs, units)), Expr.Variable("v", new Shape(units, inputs)));
+        var program = new Program([new Named("x", x)], [new ProgramState("w", w, null), new ProgramState("v", v, null)], [new Named("y", x.MatMul(w)), new Named("z", x.MatMul(v.Transpose()))], []);
+        var session = new Session(program, new PlanOptions { Float = type, Threads = threads });
+        var rows = Draw(3, inputs);
+        foreach (var seed in new[] { 1, 2 })
+        {
+            session.Prepare(new Dictionary<string, long> { ["B"] = 3 });
+            Assert.DoesNotContain(session.Plan.Code, i => i is PackOperandInstruction);
+            session.SetState("w", Draw(inputs, units, seed));
+            session.SetState("v", Draw(units, inputs, seed));
+            session.SetInput("x", rows);
+            session.Run();
+            Tensor[] many = [session.GetOutput(0), session.GetOutput(1)];
+            session.Prepare(new Dictionary<string, long> { ["B"] = 1 });
+            Assert.Equal(2, session.Plan.Code.Take(session.Plan.SettledCount).Count(i => i is PackOperandInstruction));
+            for (var row = 0; row < 3; row++)
+            {
+                session.SetInput("x", Tensor.Create([.. Enumerable.Range(0, inputs).Select(i => rows[row, i])], 1, inputs));
+                session.Run();
+                for (var output = 0; output < 2; output++)
+                    Assert.All(Enumerable.Range(0, units), j => Assert.Equal(many[output][row, j], session.GetOutput(output)[0, j]));
+            }
+        }
+
+        static Tensor Draw(int rows, int columns, int seed = 0) => Tensor.Create([.. Enumerable.Range(0, rows * columns).Select(i => Math.Sin((i * (seed + 1)) + seed))], rows, columns);
+    }
+
     [Fact]
     public void What_unchanged_states_decide_follows_what_other_programs_over_them_write()
     {
