@@ -4,7 +4,7 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Dnn.Benchmarks;
 
-// dotnet run -c Release --project bench/Benchmarks -- --filter '*MathNet*'      short jobs in this process; --job medium for longer ones
+// dotnet run -c Release --project bench/Benchmarks -- --filter '*MathNet*'      short jobs in this process; --job medium -i for longer ones
 // dotnet run -c Release --project bench/Benchmarks -- openblas LIBRARY [M,N,K…]  our products against those of an OpenBLAS, in turn
 if (args is ["openblas", var library, .. var sizes])
 {
