@@ -345,13 +345,13 @@ internal sealed class AttentionPattern
     /// <summary>Whether a node has the elements of its argument under other axes.</summary>
     private bool IsMove(int id) => graph.Kind(id) == OpKind.View && graph.Node(id).Op is Transpose or Reshape;
 
-    /// <summary>Whether a maximum over the last axis, moved, is that of the rows of the scores: it may have been taken before they got their axes.</summary>
+    /// <summary>Whether a maximum over the last axis, moved, is that of the rows of the scores: it may have been taken before they got their axes, if no mask came between.</summary>
     private bool IsOfRows(int max, Stack<int> moves, int x, int dot)
     {
         var argument = graph.Args(max)[0];
         if (argument == x)
             return moves.Count == 0;
-        if (Label(dot, argument) is not { } axes || !axes[^1].SequenceEqual(labels[^1]))
+        if (x != scored || Label(dot, argument) is not { } axes || !axes[^1].SequenceEqual(labels[^1]))
             return false;
         axes = axes[..^1];
         foreach (var move in moves)

@@ -203,6 +203,22 @@ public class AttentionTests
         Compare.WithReference([graph.Weights, graph.Roots[0]], values, tolerance: 64);
     }
 
+    [Fact]
+    public void A_maximum_that_a_mask_hides_is_no_part_of_attention()
+    {
+        // Where hidden scores are far above the others, what is left of a row would be 0 / 0, as its operations say.
+        var (q, k, v) = (Expr.Variable("q", new Shape(12, 3)), Expr.Variable("k", new Shape(12, 3)), Expr.Variable("v", new Shape(12, 3)));
+        foreach (var operand in new[] { q, k, v })
+            values[operand] = [.. Enumerable.Range(0, 36).Select(i => Math.Sin(i))];
+        var square = new Shape(12, 12);
+        var scores = q.MatMul(k.Transpose());
+        var shown = Expr.Where(Expr.Iota(square, 0).GreaterOrEqual(Expr.Iota(square, 1)), scores, double.NegativeInfinity);
+        var e = (shown - scores.ReduceMax(-1, keep: true)).Exp();
+        var y = (e / e.Sum(-1, keep: true)).MatMul(v);
+        Assert.Equal(0, Kernels([y]));
+        Compare.WithReference([y], values, tolerance: 64);
+    }
+
     [Theory]
     [InlineData(4, true, false)]
     [InlineData(2, true, true)]
