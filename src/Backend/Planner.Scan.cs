@@ -118,7 +118,7 @@ internal sealed partial class Planner
         if (options.MatrixProduct is not (null or ManagedMatrixProduct) || plan.Batches.Length > 0 || plan.N == 1 || plan.K == 0)
             return null;
         if (body is null)
-            return plan.M == 1 && options.Fuse && value.Region == Region.State && isFixed[value.Index] && PacksRow((long)plan.K * plan.N, FusedKernelSpec.SizeOf(type)) ? Pack(plan, type, At(b)) : null;
+            return options.Fuse && value.Region == Region.State && isFixed[value.Index] && IsKeptPacked(type, plan) ? Pack(plan, type, At(b)) : null;
         if (!isPacking || value.Region != Region.Input || value.Index >= body.Length || body[value.Index].Moves)
             return null;
         packs.Add(new BodyPack(value.Index, b.Offset * FusedKernelSpec.SizeOf(type), plan));
@@ -128,10 +128,11 @@ internal sealed partial class Planner
     }
 
     /// <summary>
-    /// Whether weights that a row is multiplied with are kept packed: they are read from start to end then, and each of two threads has its own half in its cache, where halves of rows
+    /// Whether weights that do not change are kept packed: those that a row is multiplied with. They are read from start to end then, and each of two threads has its own half in its cache, where halves of rows
     /// would push one another out. Small ones are not worth it, large ones come from memory anyway.
     /// </summary>
-    private static bool PacksRow(long elements, int size) => elements >= 1 << 14 && elements * size <= 4 << 20;
+    private static bool IsKeptPacked(DType type, ProductPlan plan) =>
+        plan.M == 1 && (long)plan.K * plan.N is >= 1 << 14 and var elements && elements * FusedKernelSpec.SizeOf(type) <= OverlappedPlan.LargestPacked;
 
     private Operand Pack(ProductPlan plan, DType type, Operand source)
     {

@@ -44,11 +44,7 @@ internal sealed class CopyInstruction : Instruction
 
     private sealed unsafe class StretchStep(byte** pointers, int size, Pieces elements) : Step
     {
-        public override void Run()
-        {
-            for (var i = 0; i < elements.Count; i++)
-                Unsafe.CopyBlockUnaligned(pointers[1] + (elements.Start(i) * size), pointers[0] + (elements.Start(i) * size), (uint)(elements.Length * size));
-        }
+        public override void Run() => elements.Copy(pointers[0], pointers[1], size);
     }
 
     private static Axis[] Merge(int[] dims, long[] from, long[] to)

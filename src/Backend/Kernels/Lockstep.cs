@@ -8,6 +8,13 @@ internal readonly record struct Pieces(long Count, long Units, long First, long 
     public long Length => End - First;
 
     public long Start(long piece) => (piece * Units) + First;
+
+    /// <summary>Copies the pieces of elements of so many bytes to where they stand in other memory.</summary>
+    public unsafe void Copy(byte* from, byte* to, int size)
+    {
+        for (var i = 0L; i < Count; i++)
+            Buffer.MemoryCopy(from + (Start(i) * size), to + (Start(i) * size), Length * size, Length * size);
+    }
 }
 
 /// <summary>A value of a body that products read whole and one step writes: the operand that writes it, and those that read it.</summary>
@@ -101,19 +108,19 @@ internal sealed class LockstepCut
 /// first memory any more.
 /// </summary>
 /// <param name="initial">The address of the address of the value before the loop, if it has one.</param>
-internal sealed unsafe class Exchange(ExchangedValue value, void** initial)
+internal sealed unsafe class Exchange(ExchangedValue exchanged, void** initial)
 {
-    private readonly Memory memory = new(2 * Arena.Align(value.Value.Bytes));
+    private readonly Memory memory = new(2 * Arena.Align(exchanged.Value.Bytes));
 
-    public ExchangedValue Value => value;
+    public ExchangedValue Exchanged => exchanged;
 
-    public byte* Buffer(int index) => memory.Pointer + (index * Arena.Align(value.Value.Bytes));
+    public byte* Buffer(int index) => memory.Pointer + (index * Arena.Align(exchanged.Value.Bytes));
 
     /// <summary>Shows the value before the loop.</summary>
     public void Begin()
     {
         if (initial is not null)
-            System.Buffer.MemoryCopy(*initial, Buffer(1), value.Value.Bytes, value.Value.Bytes);
+            System.Buffer.MemoryCopy(*initial, Buffer(1), exchanged.Value.Bytes, exchanged.Value.Bytes);
     }
 }
 
@@ -149,7 +156,7 @@ internal sealed unsafe class Meeting
 /// <summary>One of the two threads of a loop: the steps of the body for its units.</summary>
 internal sealed unsafe class LockstepMember(LockstepCut cut, int member, Meeting meeting, IEnumerable<Exchange> exchanges)
 {
-    private readonly PublishStep[] publishers = [.. exchanges.Select(e => new PublishStep(e, cut.Own(member, e.Value.Value.Count), member, meeting))];
+    private readonly PublishStep[] publishers = [.. exchanges.Select(e => new PublishStep(e, cut.Own(member, e.Exchanged.Value.Count), member, meeting))];
 
     /// <summary>The body, of steps that <see cref="Bind"/> made.</summary>
     public BodyStep? Body { get; set; }
@@ -162,7 +169,8 @@ internal sealed unsafe class LockstepMember(LockstepCut cut, int member, Meeting
         {
             ProductInstruction product => product.BindRow(operands, own),
             CopyInstruction copy => copy.BindStretch(operands, own),
-            _ => new PiecesStep(((ElementwiseInstruction)instruction).BindKernel(operands), own),
+            ElementwiseInstruction kernel => new PiecesStep(kernel.BindKernel(operands), own),
+            _ => throw new InvalidOperationException($"{instruction.Name} cannot be cut"),
         };
         foreach (var publisher in publishers)
             publisher.Join(index, operands);
@@ -191,19 +199,19 @@ internal sealed unsafe class LockstepMember(LockstepCut cut, int member, Meeting
     /// <summary>Shows the thread's part of a value to the other and waits for that one's: then products read the whole.</summary>
     private sealed class PublishStep(Exchange exchange, Pieces own, int member, Meeting meeting) : Step
     {
-        private readonly int size = FusedKernelSpec.SizeOf(exchange.Value.Value.Type);
+        private readonly int size = FusedKernelSpec.SizeOf(exchange.Exchanged.Value.Type);
         private readonly List<nint> readers = [];
         private byte** written;
         private int next;
 
-        public int Writer => exchange.Value.Writer.Instruction;
+        public int Writer => exchange.Exchanged.Writer.Instruction;
 
         /// <summary>Notes where instruction <paramref name="index"/> has the address of the value.</summary>
         public void Join(int index, void** operands)
         {
             if (index == Writer)
-                written = (byte**)operands + exchange.Value.Writer.Operand;
-            foreach (var (instruction, operand) in exchange.Value.Readers)
+                written = (byte**)operands + exchange.Exchanged.Writer.Operand;
+            foreach (var (instruction, operand) in exchange.Exchanged.Readers)
             {
                 if (instruction == index)
                     readers.Add((nint)(operands + operand));
@@ -214,8 +222,7 @@ internal sealed unsafe class LockstepMember(LockstepCut cut, int member, Meeting
 
         public override void Run()
         {
-            for (var i = 0; i < own.Count; i++)
-                Buffer.MemoryCopy(*written + (own.Start(i) * size), exchange.Buffer(next) + (own.Start(i) * size), own.Length * size, own.Length * size);
+            own.Copy(*written, exchange.Buffer(next), size);
             meeting.Meet(member);
             Show(next);
         }

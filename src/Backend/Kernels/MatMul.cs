@@ -142,22 +142,18 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
         private const int MinRows = 64;
         private const int MinRowsShared = 2048;
 
-        protected IMatrixProduct Product { get; } = product;
-
-        protected ManagedMatrixProduct? Managed { get; } = product as ManagedMatrixProduct;
-
-        protected Epilogue? Epilogue { get; private set; }
+        protected IMatrixProduct Product { get; private set; } = product;
 
         public sealed override bool TryContinue(Epilogue epilogue)
         {
             var count = plan.Batches.Aggregate((long)plan.M * plan.N, (product, axis) => product * axis.Size);
-            if (Managed is null || isPacked || plan.M < MinRows || plan.Rows.C != plan.N || count != epilogue.Size || !epilogue.Divides(plan.N)
-                || count * size <= MaxBytesKept * Managed.Threads || (Managed.Threads > 1 && count / plan.N < MinRowsShared * Managed.Threads))
+            if (Product is not ManagedMatrixProduct managed || isPacked || plan.M < MinRows || plan.Rows.C != plan.N || count != epilogue.Size || !epilogue.Divides(plan.N)
+                || count * size <= MaxBytesKept * managed.Threads || (managed.Threads > 1 && count / plan.N < MinRowsShared * managed.Threads))
             {
                 return false;
             }
 
-            Epilogue = epilogue;
+            Product = managed.Then(epilogue);
             return true;
         }
 
@@ -208,28 +204,16 @@ internal sealed class ProductInstruction(int node, DType type, ProductPlan plan,
     {
         private readonly MatrixProductArgs<float> args = Args(plan, isPacked, pointers[0], pointers[1], pointers[2]);
 
-        protected override void Multiply(long a, long b, long c)
-        {
-            var moved = args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c };
-            if (Epilogue is null)
-                Product.Multiply(moved);
-            else
-                Managed!.Multiply(moved, Epilogue);
-        }
+        protected override void Multiply(long a, long b, long c) =>
+            Product.Multiply(args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c });
     }
 
     private sealed unsafe class DoubleStep(double** pointers, ProductPlan plan, bool isPacked, IMatrixProduct product) : ProductStep(plan, sizeof(double), isPacked, product)
     {
         private readonly MatrixProductArgs<double> args = Args(plan, isPacked, pointers[0], pointers[1], pointers[2]);
 
-        protected override void Multiply(long a, long b, long c)
-        {
-            var moved = args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c };
-            if (Epilogue is null)
-                Product.Multiply(moved);
-            else
-                Managed!.Multiply(moved, Epilogue);
-        }
+        protected override void Multiply(long a, long b, long c) =>
+            Product.Multiply(args with { A = pointers[0] + a, B = pointers[1] + b, C = pointers[2] + c });
     }
 }
 

@@ -110,6 +110,8 @@ public static unsafe class Gemm
             {
                 var job = new Job { Args = args, Epilogue = epilogue };
                 Split(ref job, pool.Threads);
+
+                // The job stays on this thread's stack, where its reference is known, until all parts are done.
                 pool.Run(job.Parts, &RunParts, Unsafe.AsPointer(ref job));
                 return;
             }

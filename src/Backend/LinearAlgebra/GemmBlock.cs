@@ -313,7 +313,7 @@ internal static unsafe partial class GemmBlock<T, V, S>
         }
     }
 
-    // Strips of rows as Tiles cuts them, each k columns of MaxRows elements: columns of whole cache lines would take a fourth longer to multiply on Intel's cores.
+    // Strips of rows as Tiles cuts them, each k columns of StripRows elements: columns of whole cache lines would take a fourth longer to multiply on Intel's cores.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackA(int k, int m, T* a, nint aRow, nint aCol, T* packed)
     {
@@ -345,6 +345,7 @@ internal static unsafe partial class GemmBlock<T, V, S>
         }
     }
 
+    // Rows of a strip of packed A: those of a tile, or of two wide ones.
     private static int StripRows
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

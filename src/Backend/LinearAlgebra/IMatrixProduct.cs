@@ -112,14 +112,15 @@ public interface IMatrixProduct
 public sealed class ManagedMatrixProduct(WorkerPool? pool = null) : IMatrixProduct
 {
     /// <inheritdoc/>
-    public void Multiply(in MatrixProductArgs<float> args) => Gemm.Multiply(args, pool);
+    public void Multiply(in MatrixProductArgs<float> args) => Gemm.Multiply(args, pool, Gemm.Path, Epilogue);
 
     /// <inheritdoc/>
-    public void Multiply(in MatrixProductArgs<double> args) => Gemm.Multiply(args, pool);
+    public void Multiply(in MatrixProductArgs<double> args) => Gemm.Multiply(args, pool, Gemm.Path, Epilogue);
 
     internal int Threads => pool?.Threads ?? 1;
 
-    internal void Multiply(in MatrixProductArgs<float> args, Epilogue epilogue) => Gemm.Multiply(args, pool, Gemm.Path, epilogue);
+    private Epilogue? Epilogue { get; init; }
 
-    internal void Multiply(in MatrixProductArgs<double> args, Epilogue epilogue) => Gemm.Multiply(args, pool, Gemm.Path, epilogue);
+    /// <summary>The same that runs a kernel over rows of the result as it stores them.</summary>
+    internal ManagedMatrixProduct Then(Epilogue epilogue) => new(pool) { Epilogue = epilogue };
 }

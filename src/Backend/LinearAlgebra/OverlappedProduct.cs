@@ -27,7 +27,7 @@ internal sealed record OverlappedPlan(ProductAxis Rows, ProductAxis Inner, Produ
     private static readonly int DepthAtATime = Processor.LoadsBoundTiles ? 576 : 384;
 
     /// <summary>A packed B of up to so many bytes is packed once for all; else in pieces, where they are used.</summary>
-    private const long LargestPacked = 4 << 20;
+    public const long LargestPacked = 4 << 20;
 
     /// <summary>Bytes of C that stay in the second-level cache.</summary>
     private const long BlockBytes = 128 << 10;
