@@ -23,7 +23,13 @@ internal static unsafe class OpenBlas
     /// <param name="sizes">Shapes as M,N,K; the usual ones where there are none.</param>
     public static void Compare(string library, params string[] sizes)
     {
-        var handle = NativeLibrary.Load(library);
+        if (!NativeLibrary.TryLoad(library, out var handle))
+        {
+            Console.Error.WriteLine($"{library}: no library that can be loaded; give the path of an OpenBLAS (libopenblas.so.0)");
+            Environment.ExitCode = 1;
+            return;
+        }
+
         ((delegate* unmanaged<int, void>)NativeLibrary.GetExport(handle, "openblas_set_num_threads"))(1);
         var core = Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)NativeLibrary.GetExport(handle, "openblas_get_corename"))());
         var sgemm = (delegate* unmanaged<int, int, int, int, int, int, float, float*, int, float*, int, float, float*, int, void>)NativeLibrary.GetExport(handle, "cblas_sgemm");
